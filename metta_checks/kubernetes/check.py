@@ -12,6 +12,7 @@ from ..core.diagnosis import Finding
 from ..core.errors import BadPayload, Forbidden, NotFound, Rejected, SourceError, Unauthorized, Unavailable
 from ..core.http import BearerAuth, Endpoint, NoAuth
 from ..core.refresh import Attempt, Refresh, need
+from ..core.service_clock import ServiceClock
 from ..core.source import Source
 from ..core.stored import NoMemory
 from .client import CLAIMS, DEPLOYMENTS, NODES, POD_METRICS, PODS, SLICES, Client, Kind, Refusals, Sampling
@@ -75,6 +76,7 @@ class KubernetesCheck(Source['InstanceConfig', NoMemory]):
         )
         self.client = Client(self.api(endpoint), self.settings.namespaces)
         self.prometheus = self._prometheus()
+        self.service_clock = ServiceClock(self.budget)
         self.claims: DeviceClaims | None = None
         self.tags = {'cluster': self.settings.cluster_name} if self.settings.cluster_name else {}
 
@@ -128,8 +130,9 @@ class KubernetesCheck(Source['InstanceConfig', NoMemory]):
         if not attempt.problems:
             for pattern in self.settings.namespaces.unmatched(pod.namespace for pod in pods):
                 attempt.problem('no_match', f'option `namespaces`: {pattern!r} matches no namespace that has pods')
-        previous, current = attempt.state, History.of(pods, attempt.now, attempt.state)
-        attempt.emit(pod_measures.pods(pods, attempt.now, previous=previous, current=current, settings=self.settings))
+        now = self.service_clock.time(attempt.now)
+        previous, current = attempt.state, History.of(pods, now, attempt.state)
+        attempt.emit(pod_measures.pods(pods, now, previous=previous, current=current, settings=self.settings))
         attempt.state = current
         return pods
 
@@ -184,7 +187,8 @@ class KubernetesCheck(Source['InstanceConfig', NoMemory]):
                 'metrics-server has just started, or cannot reach the nodes',
                 reason='no_samples',
             )
-        attempt.emit(usage_measures.usage(pods, samples, attempt.now, settings=self.settings))
+        now = self.service_clock.time(attempt.now)
+        attempt.emit(usage_measures.usage(pods, samples, now, settings=self.settings))
         return samples
 
     @block()
@@ -201,6 +205,8 @@ class KubernetesCheck(Source['InstanceConfig', NoMemory]):
     def gpu_usage(self, attempt: Attempt[None], nodes: list[Node], pods: list[Pod]) -> None:
         """Ask Prometheus for the utilization of the GPUs that pods hold."""
         prometheus, option = need(self.prometheus, 'gpu_usage'), need(self.settings.gpu_usage, 'gpu_usage')
+        # The pods began by the clock of the API server, not by that of Prometheus.
+        now = self.service_clock.time(attempt.now)
         inventory = Inventory(nodes, self.settings.accelerator_types, self.claims)
         inventory.hold(pods)
         found = list(gpu_usage_measures.measured(inventory, pods, prometheus.readings()))
@@ -210,7 +216,7 @@ class KubernetesCheck(Source['InstanceConfig', NoMemory]):
                 'pods that hold NVIDIA GPUs: the DCGM exporter must run on their nodes, and add the labels of pods',
                 reason='no_samples',
             )
-        attempt.emit(gpu_usage_measures.usage(found, attempt.now, option=option, settings=self.settings))
+        attempt.emit(gpu_usage_measures.usage(found, now, option=option, settings=self.settings))
 
     def probe(self) -> Iterator[Finding]:
         """Request one item of every list that a refresh reads."""

@@ -14,6 +14,7 @@ from ..core.errors import BadPayload, OutOfBudget, RateLimited, Rejected, Source
 from ..core.http import Endpoint
 from ..core.memo import Ages, Learned
 from ..core.refresh import Attempt, Refresh, Sample, need
+from ..core.service_clock import ServiceClock
 from ..core.source import Source
 from ..core.stored import stored
 from ..core.times import from_epoch
@@ -129,6 +130,7 @@ class SkyPilotCheck(Source['InstanceConfig', Known]):
             remedies=REMEDIES,
         )
         self.client = Client(self.api(endpoint), self.clock, config.result_timeout)
+        self.service_clock = ServiceClock(self.budget)
 
     def begin(self, refresh: Refresh) -> None:
         """Prepare to submit all operations at once; the blocks fetch the results one after the other."""
@@ -157,14 +159,15 @@ class SkyPilotCheck(Source['InstanceConfig', Known]):
         except Rejected as error:
             raise self._reduce_query(attempt.refresh.now, error) from error
         self._report_gaps(attempt, queue)
-        attempt.emit(job_measures.jobs(queue, attempt.now, by_workspace=self.settings.by_workspace))
-        changes = job_changes.compare(queue, attempt.state, attempt.now)
+        now = self.service_clock.time(attempt.now)
+        attempt.emit(job_measures.jobs(queue, now, by_workspace=self.settings.by_workspace))
+        changes = job_changes.compare(queue, attempt.state, now)
         attempt.emit(job_measures.finished(changes.finished))
         attempt.emit(job_measures.recoveries(changes.recoveries))
         attempt.emit([Sample('jobs.pending_seconds.max', changes.pending_seconds)])
         attempt.emit([Sample('jobs.recovering_seconds.max', changes.recovering_seconds)])
         attempt.emit(job_measures.queue_waits(changes.queue_waits))
-        attempt.emit(job_measures.preemptions(changes.preemptions(attempt.now) or {}))
+        attempt.emit(job_measures.preemptions(changes.preemptions(now) or {}))
         if self.settings.by_user:
             attempt.emit(job_measures.users(queue))
         if self.settings.single_jobs:
@@ -198,7 +201,8 @@ class SkyPilotCheck(Source['InstanceConfig', Known]):
         """Read the clusters."""
         clusters = parse_clusters(self.current.batch.result('clusters'))
         attempt.now = self.current.asked_at('clusters', attempt.now)
-        attempt.emit(cluster_measures.clusters(clusters, attempt.now, by_workspace=self.settings.by_workspace))
+        now = self.service_clock.time(attempt.now)
+        attempt.emit(cluster_measures.clusters(clusters, now, by_workspace=self.settings.by_workspace))
         return clusters
 
     @block(name='gpus', part='clusters', uses=clusters, given=is_read)
@@ -230,6 +234,7 @@ class SkyPilotCheck(Source['InstanceConfig', Known]):
         current, gpu_prices = self.current, self.settings.gpu_prices
         bills = parse_bills(current.batch.result('cost'))
         attempt.now = current.asked_at('cost', attempt.now)
+        now = self.service_clock.time(attempt.now)
         if any(bill.status == INIT and bill.is_billed for bill in bills):
             # Only the list of clusters tells which of these have ever been up.
             clusters = need(clusters, 'clusters')
@@ -240,12 +245,12 @@ class SkyPilotCheck(Source['InstanceConfig', Known]):
         wanted = price_list.unbilled(bills) | price_list.listable(_machines(jobs) - billed.keys())
         listed = self._price_list(attempt, wanted)
         rated = [RatedCluster(bill, price_list.cluster_rate(bill, listed, gpu_prices)) for bill in bills]
-        attempt.emit(cost_measures.cost(rated, attempt.now))
-        attempt.emit(cost_measures.gpu_hours(bills, attempt.now))
+        attempt.emit(cost_measures.cost(rated, now))
+        attempt.emit(cost_measures.gpu_hours(bills, now))
         if self.settings.by_user:
-            attempt.emit(cost_measures.of_users(rated, attempt.now))
+            attempt.emit(cost_measures.of_users(rated, now))
         if self.settings.by_workspace:
-            attempt.emit(cost_measures.of_workspaces(rated, attempt.now))
+            attempt.emit(cost_measures.of_workspaces(rated, now))
         own_rates: Mapping[int, float | None] = {}
         is_one_time = current.batch.are_of_one_time('jobs', 'clusters', 'cost')
         if queue is not None and queue.has_workers and clusters is not None and is_one_time:
@@ -253,7 +258,7 @@ class SkyPilotCheck(Source['InstanceConfig', Known]):
             is_complete = queue is not EMPTY_QUEUE and self.memory.job_limit is None
             kinds = Kinds(queue.jobs, {cluster.hash for cluster in clusters}, complete=is_complete)
             attempt.emit(cost_measures.breakdown(rated, kinds))
-            attempt.emit(cost_measures.failed_jobs(rated, kinds, attempt.now))
+            attempt.emit(cost_measures.failed_jobs(rated, kinds, now))
             own_rates = cost_measures.rates_of_jobs(rated, kinds)
         prices = JobPrices(own_rates, billed, listed, gpu_prices)
         attempt.emit(single_jobs.single_costs(jobs, self.settings.single_jobs, prices.of))
@@ -296,9 +301,9 @@ class SkyPilotCheck(Source['InstanceConfig', Known]):
         for error in answers.errors:
             attempt.problem(error.reason, str(error))
         attempt.state = answers.history
-        unused = need(self.settings.idle, 'idle')
+        unused, now = need(self.settings.idle, 'idle'), self.service_clock.time(attempt.now)
         works = [(cluster, answers.history.works.get(cluster.hash)) for cluster in up]
-        found = [(cluster, work.is_idle(attempt.now, unused) if work else None) for cluster, work in works]
+        found = [(cluster, work.is_idle(now, unused) if work else None) for cluster, work in works]
         attempt.emit(cluster_measures.idle(found, rates))
 
     def shows_timing(self) -> bool:

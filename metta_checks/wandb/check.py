@@ -13,6 +13,7 @@ from ..core.errors import NotFound
 from ..core.http import Endpoint
 from ..core.memo import Ages, Learned, Sightings, fingerprint
 from ..core.refresh import Attempt, Refresh, Sample, need
+from ..core.service_clock import ServiceClock
 from ..core.source import Source
 from ..core.stored import stored
 from . import filters
@@ -28,7 +29,6 @@ from .measures.sweeps import sweeps as sweep_samples
 from .records import Project
 from .run_sync import DAY_SECONDS, DRIFT_REFRESHES, KnownRuns, RunSync, SyncedRuns
 from .run_table import WEEK, RunRow, RunTable
-from .service_clock import ServiceClock
 from .settings import Settings
 from .utilization_day import UtilizationDay
 

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 
 from ..core.errors import OutOfBudget, Rejected, SourceError
 from ..core.refresh import Attempt
+from ..core.service_clock import ServiceClock
 from ..core.stored import stored
 from ..core.times import utc_time
 from . import filters
@@ -19,7 +20,6 @@ from .client import MISSING_ROWS_ALLOWED, Client, RunPage
 from .filters import Filter
 from .records import Project, Run
 from .run_table import MAX_ROWS, WEEK, RunRow, RunTable, endings, reread, trimmed, updated
-from .service_clock import ServiceClock
 from .settings import Columns
 
 DAY_SECONDS = 86400

@@ -1,10 +1,10 @@
-"""The time of the W&B server. Its heartbeats and creation times are compared with it, not with the Agent's clock."""
+"""The time of a service, with which the times in its answers are compared: the Agent's clock may be wrong."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from ..core.budget import Budget
+from .budget import Budget
 
 # Smaller differences are those of a clock that is right: the header has whole seconds, and answers take time.
 TOLERANCE_SECONDS = 30
