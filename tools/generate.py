@@ -231,6 +231,8 @@ def _tag_row(tag: Tag) -> str:
         bounds.append(f'limited by option `{tag.option}`')
     if tag.one_per:
         bounds.append(f'one for each {tag.one_per}')
+    if tag.overlapping:
+        bounds.append('a thing may have several: do not add up over this tag')
     return f'| {key} | {tag.description} | {"; ".join(filter(None, bounds))} |'
 
 
@@ -240,7 +242,8 @@ def _metric_row(metric: Metric) -> str:
     tags = ', '.join(f'`{tag}`' for tag in metric.tags)
     option = f' Only with option `{metric.option}`.' if metric.option else ''
     description = ' '.join(metric.description.split()) + option
-    cells = (f'`{metric.name}`', metric.type, unit, better, tags, description)
+    kind = f'{metric.type} (sum)' if metric.additive else metric.type
+    cells = (f'`{metric.name}`', kind, unit, better, tags, description)
     return f'| {" | ".join(cell.replace("|", "/") for cell in cells)} |'
 
 

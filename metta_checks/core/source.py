@@ -8,7 +8,6 @@ source.
 from __future__ import annotations
 
 import importlib
-import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -17,7 +16,7 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from datadog_checks.base import AgentCheck, ConfigurationError
 
-from . import blocks, catalog, diagnosis, emission, identity, option_errors, secrets, stored
+from . import blocks, catalog, diagnosis, emission, identity, option_errors, preconditions, restore, secrets, stored
 from .blocks import BlockRunner
 from .budget import Budget
 from .clock import Clock, SystemClock
@@ -26,7 +25,7 @@ from .errors import OutOfBudget, SourceError, missing_library
 from .http import Api, Endpoint
 from .limits import RateLimits
 from .refresh import Refresh, RefreshContext
-from .snapshot import KEEP_INTERVALS, KEEP_SECONDS, Snapshot, StoredBlock
+from .snapshot import KEEP_INTERVALS, KEEP_SECONDS, Snapshot
 from .status import Problem, Status
 from .tags import stored_tag
 from .text import one_line
@@ -34,12 +33,6 @@ from .times import age, from_epoch
 
 CACHE_KEY = 'snapshot'
 SERVICE_CHECK = 'metta.can_connect'
-# Options of the toolkit's HTTP wrapper that name a file; `tls_ca_cert` may name a folder.
-TLS_FILE_OPTIONS = ('tls_ca_cert', 'tls_cert', 'tls_private_key')
-UNRESOLVED = (
-    'is still the reference `ENC[...]`, which nothing has resolved: set up the secrets backend of the Agent, and see '
-    'what `datadog-agent secret` says'
-)
 DUPLICATE = (
     'another instance of this Agent has the same options: both send the same series and spend the same quota; remove '
     'one of them, or give them different `tags`'
@@ -212,7 +205,7 @@ class Source(AgentCheck, Generic[Config, Memory]):
     def load_configuration_models(self, package_path: str | None = None) -> None:
         """Load the models as the toolkit does. Raises ConfigurationError of one line, in every run."""
         try:
-            self._require_tags()
+            preconditions.require_tags(self.instance)
             AgentCheck.load_configuration_models(self, package_path)
         except ConfigurationError as error:
             raise self._misconfigured(error) from None
@@ -322,13 +315,6 @@ class Source(AgentCheck, Generic[Config, Memory]):
 
     # Configuration.
 
-    def _require_tags(self) -> None:
-        tags = self.instance.get('tags')
-        if tags is not None and not (isinstance(tags, (list, tuple)) and all(isinstance(tag, str) for tag in tags)):
-            raise ConfigurationError(
-                'option `tags` must be a list of texts, each on a line of its own, such as `- env:production`'
-            )
-
     def _misconfigured(self, error: ConfigurationError) -> ConfigurationError:
         """Return the error as one line for the status page, and send it as the service check: no run gets further."""
         lines = option_errors.refused(error) or [line.strip() for line in str(error).splitlines()]
@@ -341,10 +327,8 @@ class Source(AgentCheck, Generic[Config, Memory]):
 
     def _initialize(self) -> None:
         try:
-            for option in (*self.SECRET_OPTIONS, *secrets.HTTP_OPTIONS):
-                if str(self.instance.get(option) or '').startswith('ENC['):
-                    raise ConfigurationError(f'option `{option}` {UNRESOLVED}')
-            self._require_tls_files()
+            preconditions.require_secrets(self.instance, (*self.SECRET_OPTIONS, *secrets.HTTP_OPTIONS))
+            preconditions.require_tls_files(self.instance, self.init_config or {})
             self.connect()
         except ConfigurationError as error:
             raise self._misconfigured(error) from None
@@ -353,18 +337,6 @@ class Source(AgentCheck, Generic[Config, Memory]):
         if not self.verifies_tls():
             self.log.warning('%s: %s', self.label, diagnosis.UNVERIFIED)
         self._load_snapshot()
-
-    def _require_tls_files(self) -> None:
-        # The toolkit logs a file that it cannot read and goes on without it: requests then fail for another reason.
-        for option in TLS_FILE_OPTIONS:
-            path = self.instance.get(option) or (self.init_config or {}).get(option)
-            try:
-                if path and not os.path.isdir(path):
-                    with open(path, 'rb'):
-                        pass
-            except (OSError, TypeError, ValueError) as error:
-                reason = getattr(error, 'strerror', None) or str(error)
-                raise ConfigurationError(f'option `{option}`: the file {path} cannot be read: {reason}') from error
 
     def verifies_tls(self) -> bool:
         """Return True if the certificate of the service is verified, which is the default."""
@@ -384,14 +356,8 @@ class Source(AgentCheck, Generic[Config, Memory]):
             return
         if snapshot is None:
             return
-        try:
-            snapshot.memory = stored.load(self.MEMORY, snapshot.memory)
-        except ValueError as error:
-            snapshot.memory = self.MEMORY()
-            self.log.warning('%s: the stored memory is of another shape: %s', self.label, one_line(str(error)))
-        snapshot.blocks = {key: block for key, block in snapshot.blocks.items() if self._has_block(key)}
-        for (_, name), block in snapshot.blocks.items():
-            self._drop_undeclared(name, block)
+        for line in restore.keep_what_is_declared(snapshot, self.table, self.catalog, self.MEMORY):
+            self.log.warning('%s: %s', self.label, line)
         has_other_credentials = snapshot.credentials != self._credentials
         if has_other_credentials:
             # Services limit the user of a token: the new one may be another user.
@@ -401,23 +367,6 @@ class Source(AgentCheck, Generic[Config, Memory]):
         # The status must be that of the credentials in use; and a new process does not wait to try again.
         is_down = not snapshot.status.is_up and not snapshot.is_waiting(moment)
         self._is_overdue = is_down or has_other_credentials
-
-    def _has_block(self, key: tuple[str, str]) -> bool:
-        return any(one.name == key[1] and (one.subjects is not None or one.part == key[0]) for one in self.table)
-
-    def _drop_undeclared(self, name: str, block: StoredBlock) -> None:
-        """Forget stored gauges that metrics.yaml does not declare, as it may be that of another version."""
-        declared = [
-            (metric, value, tags) for metric, value, tags in block.gauges if self.catalog.has_gauge(metric, name, tags)
-        ]
-        if len(declared) < len(block.gauges):
-            self.log.warning(
-                '%s: %d stored values of block %s are not declared, left out',
-                self.label,
-                len(block.gauges) - len(declared),
-                name,
-            )
-            block.gauges = declared
 
     def _distrust_future(self, now: datetime) -> None:
         """Start again when the clock was set back: every remembered time may be ahead."""

@@ -26,12 +26,14 @@ class FakeService(Service):
     name = 'fake'
     numbers: tuple[int, ...] = (1, 2, 3)
     # Counts by name.
-    parities: Mapping[str, int] = MappingProxyType({})
+    by_parity: Mapping[str, int] = MappingProxyType({})
+    largest: Mapping[str, int] = MappingProxyType({})
 
     def answer(self, request: Request) -> Response:
         if request.headers.get('Authorization') != 'Bearer right-token':
             return self.json({'message': 'bad credentials'}, 401)
-        return self.json({'values': list(self.numbers), 'parities': dict(self.parities)})
+        by_parity = {'numbers.by_parity': dict(self.by_parity), 'numbers.largest': dict(self.largest)}
+        return self.json({'values': list(self.numbers), **by_parity})
 
     def instance(self) -> dict:
         return {'source': 'fake', 'url': self.url, 'token': 'right-token'}
@@ -63,7 +65,8 @@ class FakeCheck(Source['InstanceConfig', NoMemory]):
         numbers: list[int] = answer['values']
         known = set(attempt.state or ())
         attempt.emit([Sample('numbers.sum', sum(numbers)), Sample('numbers.by_parity', None, {'parity': 'odd'})])
-        attempt.emit(Sample('numbers.by_parity', count, {'parity': name}) for name, count in answer['parities'].items())
+        for name in ('numbers.by_parity', 'numbers.largest'):
+            attempt.emit(Sample(name, count, {'parity': parity}) for parity, count in answer[name].items())
         if not attempt.cold:
             attempt.emit([Sample('numbers.seen', len(set(numbers) - known))])
             attempt.emit(Sample('numbers.size', number) for number in numbers if number not in known)

@@ -8,7 +8,6 @@ import pytest
 from datadog_checks.base import AgentCheck
 from datadog_checks.base.utils.diagnose import Diagnosis
 
-from metta_checks.core import catalog
 from metta_checks.core.source import RefreshFailed
 from metta_checks.testing import AGENT, Driver
 from sandbox import Clock, Organization, Running
@@ -110,7 +109,7 @@ ALIKE = [('Even', 'even'), ('an even', 'an_even'), ('e' * 200 + 'x', 'e' * 200 +
 
 @pytest.mark.parametrize('names', ALIKE)
 def test_names_that_datadog_takes_for_one_are_added_up(service, names):
-    service.parities = dict(zip(('odd', *names), (5, 1, 2), strict=True))
+    service.by_parity = dict(zip(('odd', *names), (5, 1, 2), strict=True))
     run = driver(service).run()
     by_parity = [point for point in run.points if point.name == 'metta.fake.numbers.by_parity']
     assert sorted(point.value for point in by_parity) == [3, 5]
@@ -118,12 +117,11 @@ def test_names_that_datadog_takes_for_one_are_added_up(service, names):
 
 
 @pytest.mark.parametrize('names', ALIKE)
-def test_what_cannot_be_added_up_has_no_figure(service, names, monkeypatch):
-    monkeypatch.setattr(catalog, 'NOT_ADDITIVE', {''})
-    service.parities = dict(zip(('odd', *names), (3, 1, 2), strict=True))
+def test_what_cannot_be_added_up_has_no_figure(service, names):
+    service.largest = dict(zip(('odd', *names), (3, 1, 2), strict=True))
     run = driver(service).run()
-    by_parity = {point.tags: point.value for point in run.points if point.name == 'metta.fake.numbers.by_parity'}
-    assert list(by_parity.values()) == [3]
+    largest = {point.tags: point.value for point in run.points if point.name == 'metta.fake.numbers.largest'}
+    assert list(largest.values()) == [3]
     assert run.errors() == {('numbers', 'ambiguous'): 1}
     assert 'several values under the same tags' in run.warnings[0]
     assert run.value(SUM) == 6
