@@ -1,6 +1,7 @@
 """When a run began and ended, and how long it ran: also for runs that were recorded offline and sent later.
 
-For those, the server knows the time of the upload. The run's own record of its times is in its summary.
+For those, the server knows the time of the upload. The run's own record of its times is in its summary. The time of
+creation comes from the clock of the run's machine, heartbeats and running times from that of the server.
 """
 
 from __future__ import annotations
@@ -37,9 +38,12 @@ def run_times(
 ) -> RunTimes:
     """Return the times of a run.
 
-    A run that recorded a longer running time than the server saw was sent later: its own times count.
+    A run that recorded a longer running time than the server saw was sent later: its own times count. A run that was
+    created after its last heartbeat has a machine whose clock is ahead: its running time tells when it began.
     """
     end = created if heartbeat is None else heartbeat
+    if created > end:
+        created = end - (compute_seconds or 0.0)
     logged_seconds = amount(summary.get('_runtime'))
     recorded = amount((mapping(summary.get('_wandb')) or {}).get('runtime'))
     runtime = logged_seconds if recorded is None else recorded

@@ -267,6 +267,8 @@ class Run:
         if self.extras.get('computeSeconds') is None:
             return begin, end, end - begin
         compute = timedelta(seconds=self.extras['computeSeconds'])
+        # The machine of the run gives the time of creation; its clock may be ahead of the server's.
+        begin = begin if begin <= end else end - compute
         shown, last = number(self.summary, '_runtime'), number(self.summary, '_timestamp')
         recorded = number(self.summary, '_wandb.runtime')
         runtime = timedelta(seconds=next((one for one in (recorded, shown) if one is not None), 0))

@@ -151,6 +151,24 @@ def test_a_clock_that_is_wrong(serve, ahead):
     assert run.value(f'{M}training.elapsed_hours.max') == pytest.approx(1, abs=0.01)
 
 
+@case('I', 'https://github.com/wandb/wandb/issues/1940')
+def test_a_machine_whose_clock_is_ahead(world):
+    """The clock of a run's machine is ahead of the server's.
+
+    The machine has a wrong time zone, and W&B takes the time of creation from it: a run that has worked for an hour was
+    created seven hours from now. Heartbeats and the running time come from the server.
+
+    Right: 8 GPU-hours. The time of creation does not tell when the run worked.
+
+    Unchanged: `training.elapsed_hours.max` is 0, not negative.
+    """
+    run = world.run(Writer(EIGHT), began=1)
+    run.created += timedelta(hours=8)
+    result = world.read()
+    assert hours(result) == pytest.approx(8)
+    assert result.value(f'{M}training.elapsed_hours.max') == 0
+
+
 @case('C', 'https://docs.wandb.ai/models/track/log/customize-logging-axes')
 def test_a_key_with_dots_under_an_aggregate(world):
     """A summary key with dots has an aggregate.
