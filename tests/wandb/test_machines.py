@@ -86,10 +86,42 @@ def test_the_order_of_the_runs_does_not_matter(rows, dice):
 
 
 # Runs that hold GPUs and runs that do not are two kinds: the first tell that the second have none.
-@given(some(hold=st.just(False), declare=st.none()), st.integers(0, 7))
-def test_a_run_that_is_removed_never_raises_the_total(rows, index):
+@given(st.booleans().flatmap(lambda holds: some(hold=st.just(holds))), st.integers(0, 7))
+def test_a_run_that_is_removed_never_raises_the_total_of_its_kind(rows, index):
     fewer = [one for position, one in enumerate(rows) if position != index]
     assert total(fewer) <= total(rows) * 1.000001 + 1e-9
+    for removed in rows[index : index + 1]:
+        for kind in ('state', 'user', 'group'):
+            before, after = (
+                fsum(
+                    run.hours
+                    for run in gpu_usage(some_rows, MOMENT - WEEK, MOMENT).runs
+                    if getattr(run.row, kind) == getattr(removed, kind)
+                )
+                for some_rows in (rows, fewer)
+            )
+            assert after <= before * 1.000001 + 1e-9, kind
+
+
+@given(some(), st.integers(0, 7))
+def test_a_run_that_is_removed_never_raises_a_number_of_runs(rows, index):
+    fewer = [one for position, one in enumerate(rows) if position != index]
+    before, after = (
+        values(run_measures.runs(some_rows, NOW, FIGURES, run_measures.usage_of(some_rows, NOW)))
+        for some_rows in (rows, fewer)
+    )
+    for name in ('runs.completed_7d', 'runs.failed_7d', *(key for key in before if key[0] == 'runs.ended_7d')):
+        assert after[name] <= before[name]
+
+
+@given(st.data(), st.integers(1, 8))
+def test_a_run_that_is_removed_never_raises_the_gpus_in_use(data, number):
+    readings = [data.draw(a_reading(index, holds=st.just(False))) for index in range(number)]
+    index = data.draw(st.integers(0, number - 1))
+    before, after = (
+        fleet(some_readings).in_use for some_readings in (readings, readings[:index] + readings[index + 1 :])
+    )
+    assert sum(after.values()) <= sum(before.values())
 
 
 @given(some())
@@ -123,12 +155,12 @@ def test_parts_add_up_to_the_total(rows):
 
 
 @st.composite
-def a_reading(draw, index):
+def a_reading(draw, index, holds=ANY_HOLD):
     machine = draw(st.sampled_from(sorted(MACHINES)))
     gpus = MACHINES[machine][0]
     utilization = draw(st.lists(st.floats(0, 100), max_size=gpus))
     declared = draw(st.none() | st.integers(0, gpus).map(float))
-    hardware = on(machine, holds=draw(st.booleans()), declared=declared)
+    hardware = on(machine, holds=draw(holds), declared=declared)
     return reading(f'r{index}', utilization=utilization, **hardware._asdict())
 
 
