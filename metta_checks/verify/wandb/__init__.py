@@ -11,19 +11,16 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from .. import Figure, Recomputed
+from .. import Figure, NoSeries, Recomputed
 from .changes import Earlier
 from .project import Project
 from .reading import PER_PAGE, SWEEPS, Extras, Lists, Run, sdk
 
 __all__ = ['LEFT_OUT', 'recompute']
 
-_TWO_READINGS = 'needs two readings: option --interval'
 # Why a metric is not recomputed, by its name without the prefix.
 LEFT_OUT: Mapping[str, str] = {
-    'gpus.utilization_24h_coverage_pct': "the times of the check's refreshes, which nothing else has",
-    'gpus.utilization_24h_pct': _TWO_READINGS,
-    'runs.finished': _TWO_READINGS,
+    'runs.finished': 'needs two readings: option --interval',
     'training.run_duration_hours': 'a histogram of the running times that runs.finished counts',
 }
 # The figures of changes are recomputed from two readings.
@@ -55,7 +52,7 @@ def recompute(instance: Mapping[str, Any], now: datetime, before: Mapping[str, E
 
     Raises the SDK's own errors (CommError, ValueError) and those of `requests`. Leaves no files or settings behind.
     """
-    figures: list[Figure] = []
+    figures: list[Figure | NoSeries] = []
     readings: dict[str, Earlier] = {}
     sent = 1  # for the viewer, asked by the SDK itself
     with sdk(instance) as api:
@@ -73,9 +70,9 @@ def recompute(instance: Mapping[str, Any], now: datetime, before: Mapping[str, E
             project = Project(instance, name, runs, extras)
             figures += project.figures()
             readings[name] = Earlier.of(runs, project.now)
-            if before is not None and name in before:
-                figures += project.changes(before[name])
+            if before is None or name in before:
+                figures += project.changes(before[name] if before else None)
             if instance.get('sweeps'):
                 figures += project.of_sweeps(row['state'] for row in lists.rows(SWEEPS, ['state']))
             sent += lists.sent + max(1, math.ceil(len(runs) / PER_PAGE))
-    return Recomputed(tuple(figures), sent, readings)
+    return Recomputed.of(figures, sent, readings)

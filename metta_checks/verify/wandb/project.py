@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
 
-from .. import Figure
+from .. import Figure, NoSeries
 from .changes import Earlier
 from .hours import gpu_hours
 from .machines import GpuInUse, Machines, gpus_in_use, mean_utilization
@@ -24,6 +24,36 @@ WASTED = ('failed', 'crashed', 'killed')
 # Values of a tag; the rest is `other`.
 MOST_VALUES = 50
 MAX_RUNS = 50
+# Figures that every project has, unless nothing is there to tell, or it is unknown.
+NOT_ALWAYS = (
+    'runs.pending_hours.max',
+    'training.success_rate_pct_7d',
+    'training.avg_duration_hours',
+    'training.duration_hours',
+    'training.run_hours_7d.max',
+    'training.run_hours_7d.p90',
+    'training.elapsed_hours.avg',
+    'training.elapsed_hours.max',
+    'training.total_gpu_hours_7d',
+    'training.wasted_gpu_hours_7d',
+    'training.gpu_utilization_avg',
+    'training.gpu_utilization_pct',
+    'gpus.hours_7d',
+    'gpus.in_use',
+    'gpus.idle',
+    'gpus.utilization_pct',
+    'gpus.memory_pct',
+    'metrics.best_accuracy',
+    'metrics.avg_accuracy_7d',
+    'metrics.latest_loss',
+)
+# Figures of several refreshes.
+OF_DAY = ('gpus.utilization_24h_pct', 'gpus.utilization_24h_coverage_pct')
+# The readings of a refresh stand for the time since the one before, but not for a longer time.
+LONGEST_GAP = timedelta(minutes=30)
+# Runs that the check reads in one refresh, without option `max_rows_per_refresh`.
+MAX_ROWS = 5000
+PER_HOUR = 1 / 3600
 
 
 @dataclass(frozen=True)
@@ -56,13 +86,14 @@ class Project:
         self.in_week = [*self.ended, *(run for run in self.active if run.heartbeat)]
         self.machines = Machines(self.in_week, instance)
 
-    def figure(self, name: str, value: float, **tags: str) -> Figure:
+    def figure(self, name: str, value: float, per_second: float = 0.0, /, **tags: str) -> Figure:
         """Return a figure with the tags of the project."""
-        pairs = {**self.base, **tags}
-        return Figure(f'metta.wandb.{name}', float(value), tuple(sorted(f'{k}:{v}'.lower() for k, v in pairs.items())))
+        pairs = tuple(sorted(f'{key}:{tag}'.lower() for key, tag in {**self.base, **tags}.items()))
+        return Figure(f'metta.wandb.{name}', float(value), pairs, per_second)
 
-    def figures(self) -> Iterator[Figure]:
-        """Yield all figures but those of sweeps."""
+    def figures(self) -> Iterator[Figure | NoSeries]:
+        """Yield all figures but those of sweeps and of changes."""
+        yield from (NoSeries(f'metta.wandb.{name}') for name in NOT_ALWAYS)
         yield from self.counts()
         yield from self.durations()
         yield from self.hours()
@@ -76,8 +107,31 @@ class Project:
         for state, amount in {**dict.fromkeys(SWEEP_STATES, 0), **Counter(states)}.items():
             yield self.figure('sweeps.count', amount, state=state)
 
-    def changes(self, before: Earlier) -> Iterator[Figure]:
-        """Yield the runs that ended since an earlier reading, and the utilization in a day that knows no more."""
+    def changes(self, before: Earlier | None) -> Iterator[Figure | NoSeries]:
+        """Yield the runs that ended since an earlier reading, and the utilization in a day that knows no more.
+
+        Without an earlier reading, the check has had one refresh, and cannot have figures of a day.
+        """
+        if before is not None:
+            yield NoSeries('metta.wandb.runs.finished')
+            yield from self._finished(before)
+        if not self._takes_one_refresh:
+            return
+        yield from (NoSeries(f'metta.wandb.{name}') for name in OF_DAY)
+        if before is not None:
+            for kind, busy in _by_type(self._now.used, 'gpu').items():
+                yield self.figure('gpus.utilization_24h_pct', statistics.mean(busy), gpu_type=kind)
+            day = timedelta(days=1) / timedelta(seconds=100)
+            seconds = min(self.now - before.at, LONGEST_GAP) / timedelta(seconds=1)
+            yield self.figure('gpus.utilization_24h_coverage_pct', seconds / day, 1 / day)
+
+    @property
+    def _takes_one_refresh(self) -> bool:
+        """True when the check needs one refresh for its first figures."""
+        heard = [run for run in self.runs if run.state not in ENDED or run.heard >= self.week_ago]
+        return len(heard) <= (self.instance.get('max_rows_per_refresh') or MAX_ROWS)
+
+    def _finished(self, before: Earlier) -> Iterator[Figure]:
         counts: Counter[tuple[tuple[str, str], ...]] = Counter()
         for run in before.newly_ended(self.runs, self.now):
             tags = {'state': run.state}
@@ -88,8 +142,6 @@ class Project:
             counts[tuple(tags.items())] += 1
         for pairs, amount in counts.items():
             yield self.figure('runs.finished', amount, **dict(pairs))
-        for kind, busy in _by_type(self._now.used, 'gpu').items():
-            yield self.figure('gpus.utilization_24h_pct', statistics.mean(busy), gpu_type=kind)
 
     def age(self, moment: datetime) -> float:
         """Return the hours since a moment."""
@@ -127,11 +179,11 @@ class Project:
             yield self.figure('training.run_hours_7d.p90', p90)
         ages = [self.age(run.created) for run in self.active]
         if ages:
-            yield self.figure('training.elapsed_hours.avg', statistics.mean(ages))
-            yield self.figure('training.elapsed_hours.max', max(ages))
+            yield self.figure('training.elapsed_hours.avg', statistics.mean(ages), PER_HOUR)
+            yield self.figure('training.elapsed_hours.max', max(ages), PER_HOUR)
         waiting = [self.age(run.created) for run in self.runs if run.state == 'pending']
         if waiting:
-            yield self.figure('runs.pending_hours.max', max(waiting))
+            yield self.figure('runs.pending_hours.max', max(waiting), PER_HOUR)
 
     # GPU-hours and cost.
 
@@ -144,10 +196,9 @@ class Project:
             run: spent * self.prices[kind] for run, spent in hours.items() if (kind := self._type(run)) in self.prices
         }
         wasted = {run: spent for run, spent in hours.items() if run.state in WASTED}
-        yield self.figure('training.total_gpu_hours_7d', sum(hours.values()))
+        yield self.figure('training.total_gpu_hours_7d', sum(hours.values()), sum(map(self._growth, hours)))
         yield self.figure('training.wasted_gpu_hours_7d', sum(wasted.values()))
-        for kind, spent in _divided(hours, self._type).items():
-            yield self.figure('gpus.hours_7d', spent, gpu_type=kind)
+        yield from self._divided('gpus.hours_7d', 'gpu_type', hours, self._type)
         if 'prices' in self.instance:
             yield from self.costs(hours, costs, wasted)
         yield from self.by_options(hours, costs)
@@ -155,16 +206,30 @@ class Project:
     def _type(self, run: Run) -> str:
         return self.machines.types[run.id]
 
+    def _growth(self, run: Run) -> float:
+        """Return the GPU-hours that a run can add per second."""
+        return (self.machines.own[run] or 0) * PER_HOUR if run.state in ACTIVE else 0.0
+
+    def _divided(
+        self, name: str, tag: str, amounts: Mapping[Run, float], read: Callable[[Run], str], *, in_usd: bool = False
+    ) -> Iterator[Figure]:
+        """Yield amounts of runs, GPU-hours or their cost, by what is read of each run."""
+        growth = {run: self._growth(run) * (self.prices[self._type(run)] if in_usd else 1) for run in amounts}
+        rates = _sums(growth, read)
+        for value, amount in _sums(amounts, read).items():
+            yield self.figure(name, amount, rates[value], **{tag: value})
+
     def costs(
         self, hours: Mapping[Run, float], costs: Mapping[Run, float], wasted: Mapping[Run, float]
     ) -> Iterator[Figure]:
         """Yield the cost of the hours, and the hours without a price."""
-        for kind, cost in _divided(costs, self._type).items():
-            yield self.figure('gpus.cost_usd_7d', cost, gpu_type=kind)
+        yield from self._divided('gpus.cost_usd_7d', 'gpu_type', costs, self._type, in_usd=True)
         if costs or not hours:
-            yield self.figure('training.cost_estimate_usd', sum(costs.values()))
-        unpriced = sum(spent for run, spent in hours.items() if run not in costs)
-        yield self.figure('training.unpriced_gpu_hours_7d', unpriced)
+            growth = sum(self._growth(run) * self.prices[self._type(run)] for run in costs)
+            yield self.figure('training.cost_estimate_usd', sum(costs.values()), growth)
+        unpriced = [run for run in hours if run not in costs]
+        amount = sum(hours[run] for run in unpriced)
+        yield self.figure('training.unpriced_gpu_hours_7d', amount, sum(map(self._growth, unpriced)))
         lost = [costs[run] for run in wasted if run in costs]
         if lost or not wasted:
             yield self.figure('training.wasted_cost_usd_7d', sum(lost))
@@ -177,18 +242,14 @@ class Project:
             'group': lambda run: run.group or 'other',
         }
         if self.instance.get('by_state'):
-            for state, spent in _divided(hours, lambda run: run.state).items():
-                yield self.figure('gpus.hours_by_state_7d', spent, state=state)
+            yield from self._divided('gpus.hours_by_state_7d', 'state', hours, lambda run: run.state)
         for key, read in keys.items():
             if not self.instance.get(f'by_{key}') or (key == 'run_type' and not self.instance.get('run_types')):
                 continue
-            parts = _divided(hours, read)
-            shown = set(sorted(parts, key=lambda part: -parts[part])[:MOST_VALUES])
-            for value, spent in _divided(hours, lambda run: _among(read(run), shown)).items():  # noqa: B023  # used at once
-                yield self.figure(f'gpus.hours_by_{key}_7d', spent, **{key: value})
+            label = _among_largest(_sums(hours, read), read)
+            yield from self._divided(f'gpus.hours_by_{key}_7d', key, hours, label)
             if 'prices' in self.instance:
-                for value, cost in _divided(costs, lambda run: _among(read(run), shown)).items():  # noqa: B023  # used at once
-                    yield self.figure(f'gpus.cost_by_{key}_usd_7d', cost, **{key: value})
+                yield from self._divided(f'gpus.cost_by_{key}_usd_7d', key, costs, label, in_usd=True)
 
     def _run_type(self, run: Run) -> str:
         """Return the first rule of option run_types that matches."""
@@ -305,7 +366,7 @@ class Project:
             tags = {'run_id': run.id, 'run_name': run.name}
             if self.instance.get('run_types'):
                 tags['run_type'] = self._run_type(run)
-            yield self.figure('run.elapsed_hours', self.age(run.created), **tags)
+            yield self.figure('run.elapsed_hours', self.age(run.created), PER_HOUR, **tags)
             for alias, key in self._aliases.items():
                 if (value := number(run.summary, key)) is not None:
                     yield self.figure(f'run.summary.{alias}', value, **tags)
@@ -325,12 +386,14 @@ def _by_type(gpus: Iterable[GpuInUse], what: str) -> dict[str, list[float]]:
     return found
 
 
-def _divided(amounts: Mapping[Run, float], read: Callable[[Run], str]) -> dict[str, float]:
+def _sums(amounts: Mapping[Run, float], read: Callable[[Run], str]) -> dict[str, float]:
     totals: dict[str, float] = defaultdict(float)
     for run, amount in amounts.items():
         totals[read(run)] += amount
     return totals
 
 
-def _among(value: str, shown: set[str]) -> str:
-    return value if value in shown else 'other'
+def _among_largest(totals: Mapping[str, float], read: Callable[[Run], str]) -> Callable[[Run], str]:
+    """Return what reads the label of a run: `other` beyond the labels with the largest totals."""
+    shown = set(sorted(totals, key=lambda label: -totals[label])[:MOST_VALUES])
+    return lambda run: label if (label := read(run)) in shown else 'other'
