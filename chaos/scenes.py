@@ -377,17 +377,16 @@ def _wandb(service: Any) -> list[Counted]:
 
 @dataclass(frozen=True, slots=True)
 class _SeenRun:
-    """A run of W&B as an instance sees it, with the known parts of its life: begin, end and running time in seconds."""
+    """A run of W&B as an instance sees it."""
 
     state: str
     end: datetime
     hours: float
-    parts: list[tuple[datetime, datetime, float]]
 
 
 def _seen_runs(project: str, service: Any) -> dict[str, _SeenRun]:
     return {
-        run.id: _SeenRun(run.state, run.last_seen, run.seconds / 3600, run.stretches)
+        run.id: _SeenRun(run.state, run.last_seen, run.seconds / 3600)
         for run in service.projects[project].runs.values()
     }
 
@@ -405,36 +404,26 @@ def _newly_ended(before: dict[str, _SeenRun], after: dict[str, _SeenRun]) -> Amo
     return _amounts(rows)
 
 
-def _unseen_pauses(service: Any, looks: Mapping[tuple[str, str], Any]) -> None:
-    """Replace the pauses of runs by those that an instance knows: W&B tells how long a run worked, but not when.
+def _is_alone(service: Any, run: Any) -> bool:
+    """Return True for a run whose machine no other run has ever used.
 
-    A pause shows when the last heartbeat advanced by more than a minute more than the running time did since the last
-    success. The instance takes it for the beginning of the time since then.
+    W&B does not say when a run paused. Only the total matters for a run that has its machine for itself.
     """
-    for name, project in service.projects.items():
-        seen = looks.get((name, 'runs')) or {}
-        for run in project.runs.values():
-            if run.recorded:
-                continue
-            run.past, run.resumed = [], None
-            if run.id not in seen:
-                continue
-            *run.past, (run.resumed, end, seconds) = seen[run.id].parts
-            growth = timedelta(seconds=run.stretches[-1][2] - seconds)
-            if run.last_seen - end > growth + timedelta(minutes=1):
-                run.past, run.resumed = seen[run.id].parts, run.last_seen - growth
+    machines = [one.writers[0].machine for project in service.projects.values() for one in project.runs.values()]
+    return machines.count(run.writers[0].machine) == 1
 
 
 def _wandb_happen(service: Any, dice: random.Random) -> None:
     name = dice.choice(tuple(service.projects))
     mine = [run for run in service.projects[name].runs.values() if run.display_name.startswith('chaos-')]
     active = [run for run in mine if run.state in ('running', 'preempting')]
-    lost = [run for run in mine if run.state == 'crashed']
+    lost = [run for run in mine if run.state == 'crashed' and _is_alone(service, run)]
+    unpaused = [run for run in active if run.resumed is None]
     if dice.random() < 0.4:
         new = f'chaos-{service.clock.now():%d-%H%M%S}'
         run = (
-            service.join_run(dice.choice(active), name, new, (0,))
-            if active
+            service.join_run(dice.choice(unpaused), name, new, (0,))
+            if unpaused and dice.random() < 0.5
             else service.start_run(name, new, run_type='other')
         )
         # Half of the API's times are whole seconds; so are those of the truth.
@@ -532,7 +521,6 @@ SCENES: dict[str, Scene] = {
             {},
             _wandb,
             _wandb_happen,
-            _unseen_pauses,
             filtered={'projects': ['metta']},
             shown=('project', 'metta'),
         ),

@@ -237,7 +237,8 @@ class WandbService(Service):
         spot = {job.name for job in self.organization.running_jobs if job.spot and job.gpu == 'L4'}
         runs = self.projects[MAIN].runs.values() if MAIN in self.projects else ()
         healthy = [run for run in runs if run.display_name in spot and run.pulse is not None]
-        for run in healthy[-SHORTAGE_RUNS:]:
+        # The youngest ones: their pauses are in the week for days, whenever W&B's clients see them.
+        for run in sorted(healthy, key=lambda run: run.created)[-SHORTAGE_RUNS:]:
             self._at(shortage, partial(self.lose_run, run))
             self._at(shortage + CRASH_AFTER, partial(self.notice_crash, run))
             self._at(shortage + timedelta(minutes=SHORTAGE_MINUTES), partial(self.resume_run, run))
