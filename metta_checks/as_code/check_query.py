@@ -53,5 +53,6 @@ def parse_check(text: str) -> CheckQuery:
             f'in this order, found {found!r}',
             position,
         )
-    over = tuple(tag for tag in calls.get('over', ()) if tag != '*')
+    # Every series: `over("*")`, and `over("")`, as Datadog's own monitors also have it.
+    over = tuple(tag for tag in calls.get('over', ()) if tag not in ('*', ''))
     return CheckQuery(name[1], over, calls.get('exclude', ()), calls.get('by', ()), int(last[1]) if last else 1)

@@ -140,8 +140,8 @@ class _Parser:
         self.text = text
         self.position = 0
         self.depth = 0
-        # Does the present filter have symbols (`,` and `!`), and words (AND, OR, NOT, IN)?
-        self.symbols = self.words = False
+        # Does the present filter have symbols (`,` and `!`), words (AND, OR, NOT, IN), and AND beside OR?
+        self.symbols = self.words = self.unclear = False
 
     # Small steps.
 
@@ -279,11 +279,11 @@ class _Parser:
         if not metric:
             raise self.error("expected a metric's name")
         self.need('{')
-        self.symbols = self.words = False
+        self.symbols = self.words = self.unclear = False
         filter_ = self.filters()
-        mixed = self.symbols and self.words
+        mixed, unclear = self.symbols and self.words, self.unclear
         self.need('}')
-        return Series(aggregator, metric[0], filter_, self.groups(), self.modifiers(), column, mixed)
+        return Series(aggregator, metric[0], filter_, self.groups(), self.modifiers(), column, mixed, unclear)
 
     def groups(self) -> tuple[str, ...]:
         if not self.word('BY'):
@@ -371,14 +371,16 @@ class _Parser:
         found = [self.together()]
         while self.operator_word('OR'):
             found.append(self.together())
-        return found[0] if len(found) == 1 else AnyOf(tuple(found))
+        if len(found) == 1:
+            return _all_of(found[0])
+        self.unclear = self.unclear or any(len(clauses) > 1 for clauses in found)
+        return AnyOf(tuple(_all_of(clauses) for clauses in found))
 
-    def together(self) -> Filter:
+    def together(self) -> list[Filter]:
         found = [self.clause()]
         while self.symbol(',') or self.operator_word('AND'):
             found.append(self.clause())
-        flat = [one for one in found if one != AllOf(())]
-        return flat[0] if len(flat) == 1 else AllOf(tuple(flat))
+        return found
 
     def clause(self) -> Filter:
         with self.deeper():
@@ -516,6 +518,11 @@ class _Parser:
         if not number:
             raise self.error('expected the threshold, a number')
         return sign * float(number[0])
+
+
+def _all_of(clauses: list[Filter]) -> Filter:
+    found = [one for one in clauses if one != AllOf(())]
+    return found[0] if len(found) == 1 else AllOf(tuple(found))
 
 
 def _one_of(tag: str, values: list[str]) -> Filter:

@@ -92,6 +92,8 @@ class Series:
     column: int = 0
     # True if the filter has symbols (`,` or `!`) beside words (AND, OR, NOT or IN).
     mixed: bool = False
+    # True if AND (or a comma) stands beside OR without parentheses.
+    unclear: bool = False
 
 
 @dataclass(frozen=True, slots=True)

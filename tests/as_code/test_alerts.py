@@ -127,5 +127,7 @@ def test_filters_groups_and_silence_of_a_service_check():
     assert monitor_state(service_check(one, critical=3), recording, at=400).groups == {'s, e': 'none'}
     other = one.replace('env:e', 'env:f')
     assert monitor_state(service_check(other, critical=3), recording).detail == 'no data'
+    every = one.replace('env:e', '')
+    assert monitor_state(service_check(every, critical=3), recording).groups == {'s, e': 'alert'}
     broken = monitor_state(service_check('"metta.can_connect".last(4)'), recording)
     assert broken.detail.startswith('does not parse: column ')

@@ -393,7 +393,7 @@ def test_queries_of_every_kind_of_widget_are_judged(definition, place):
         ('repo:(a OR b) AND $env', 0),
         ('repo:"this, that OR other"', 0),
         ('repo:a AND !env:b', 1),
-        ('$env,repo:a OR repo:b', 1),
+        ('$env,(repo:a OR repo:b)', 1),
         ('$env,repo NOT IN (a, b)', 1),
         ('!repo:(a OR b)', 1),
     ],
@@ -402,6 +402,25 @@ def test_symbols_and_words_in_one_filter(condition, warnings):
     """Datadog's documentation (metrics, advanced filtering) calls such a filter invalid; each series has its own."""
     query = f'avg:metta.github.prs.open{{{condition}}} by {{repo}} + avg:metta.github.prs.open{{a:b,c:d}} by {{repo}}'
     board = dashboard(widgets=[timeseries('Open', query)])
+    findings = lint([Asset('dashboard', 'x', board)], complete=False, selection=Selection(select=('MC02',)))
+    assert [one.level for one in findings] == ['warning'] * warnings
+
+
+@pytest.mark.parametrize(
+    ('condition', 'warnings'),
+    [
+        ('env:a AND (repo:b OR repo:c)', 0),
+        ('(env:a AND repo:b) OR (env:c AND repo:d)', 0),
+        ('env:a OR repo:b OR repo:c', 0),
+        ('env:a AND repo:(b OR c)', 0),
+        ('env:a AND repo:b OR repo:c', 1),
+        ('NOT (env:a OR repo:b AND repo:c)', 1),
+        ('* AND env:a OR repo:b', 1),
+    ],
+)
+def test_and_beside_or(condition, warnings):
+    """Datadog's documentation does not say which of them binds more; authors mean `env:a AND (repo:b OR repo:c)`."""
+    board = dashboard(widgets=[timeseries('Open', f'avg:metta.github.prs.open{{{condition}}} by {{repo}}')])
     findings = lint([Asset('dashboard', 'x', board)], complete=False, selection=Selection(select=('MC02',)))
     assert [one.level for one in findings] == ['warning'] * warnings
 

@@ -96,6 +96,9 @@ def _query_parses(query: Query) -> Iterator[Problem]:
                 "filtered by symbols (',' or '!') and words (AND, OR, NOT or IN); Datadog takes one kind per filter"
             )
             yield Problem(query.place, f'{one.metric}: {message}', 'warning')
+        if one.unclear:
+            message = 'AND beside OR; write parentheses around those that belong together'
+            yield Problem(query.place, f'{one.metric}: {message}', 'warning')
 
 
 @rule('MC03', kinds=EVERYWHERE)
