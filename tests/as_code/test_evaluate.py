@@ -594,7 +594,10 @@ def test_no_points_is_no_data_but_an_unknown_name_is_a_problem(prs):
     ('query', 'expected'),
     [
         (f'avg:{OPEN}{{*', f'does not parse: avg:{OPEN}{{*: column'),
-        (f'anomalies(avg:{OPEN}{{*}}, "agile", 2)', 'not drawn here: anomalies()'),
+        (
+            f'2 * anomalies(avg:{OPEN}{{*}}, "agile", 2)',
+            'not drawn here: anomalies(), because Datadog does not publish',
+        ),
         (f'ewma_3(avg:{OPEN}{{*}})', 'not drawn here: ewma_3(), because Datadog does not publish its weights'),
         (f'avg:{OPEN}{{*}} by {{*}}', 'not drawn here: groups by *'),
         (f'pow(avg:{OPEN}{{*}})', 'pow(): two expressions are needed'),
@@ -614,6 +617,21 @@ def test_problems_of_queries(prs, query, expected):
     assert problem(prs, query).startswith(expected)
 
 
+@pytest.mark.parametrize(('name', 'marks'), [('anomalies', 'band'), ('outliers', 'marks'), ('forecast', 'values')])
+def test_a_metric_is_drawn_without_its_marks(prs, name, marks):
+    query = f'sum:{OPEN}{{repo:a}}'
+    said = f'without the {marks} of {name}(): its algorithm is not published'
+    for one in (
+        request(f'{name}({query}, "x", 2)'),
+        request(query, formulas=[f"{name}(q1, 'x', 2, interval=60)"]),
+        {'q': f'{name}({query}, "x", 2)'},
+    ):
+        found = Evaluator(prs).request('timeseries', one)
+        assert [value for _, value in found.lines[0].points] == [10, 20, 30, 40]
+        assert found.notes == (said,)
+        assert Evaluator(prs).request('query_value', one).problem.startswith(f'not drawn here: {name}()')
+
+
 def test_problems_of_requests(prs):
     good = f'avg:{OPEN}{{*}}'
     assert problem(prs, good, formulas=['q7']) == 'q7 is not the name of a query about metrics'
@@ -624,7 +642,7 @@ def test_problems_of_requests(prs):
     assert problem(prs, {'query': good, 'aggregator': 'p95'}, kind='query_value') == (
         "aggregator 'p95' is not drawn here"
     )
-    assert problem(prs, good, kind='heatmap') == 'requests of heatmap widgets are not drawn here'
+    assert problem(prs, good, kind='scatterplot') == 'requests of scatterplot widgets are not drawn here'
     assert Evaluator(prs).request('timeseries', {}).problem == 'the request has no queries'
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-from . import palette, scale, svg
+from . import heatmap, palette, scale, svg
 from .result import Line
 from .scale import Axis
 from .svg import HEIGHT, WIDTH, Markup, tag
@@ -37,7 +37,7 @@ _MARKER = re.compile(r'\s*(?:(?P<low>-?[\d.]+)\s*<=?\s*)?y\s*(?P<op>=|<=?|>=?)\s
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """A line and its style. `display` is line, area or bars; `right`: belongs to the right axis."""
+    """A line and its style. `display` is line, area, bars or heat; `right`: belongs to the right axis."""
 
     line: Line
     display: str = 'line'
@@ -195,7 +195,7 @@ def _limit(value: object) -> float | None:
 
 def _extremes(drawn: Sequence[Drawn]) -> list[float]:
     """Return the values that the axis must include; for stacks the sums, and their base at zero."""
-    found = [value for one in drawn if one.display == 'line' for value in _values(one.line)]
+    found = [value for one in drawn if one.display in ('line', 'heat') for value in _values(one.line)]
     for display in ('area', 'bars'):
         stack = _stack([one.line for one in drawn if one.display == display])
         edges = [edge for layer in stack for pair in layer.values() for edge in pair]
@@ -226,7 +226,7 @@ def _ticks(axis: Axis, class_: str) -> Markup:
 
 def _shapes(drawn: Sequence[Drawn], axes: Mapping[bool, Axis], window: tuple[float, float]) -> Iterable[Markup]:
     """Draw areas first, then bars, then lines, so that none hides another."""
-    for display, draw in (('area', _areas), ('bars', _bars), ('line', _lines)):
+    for display, draw in (('heat', _heat), ('area', _areas), ('bars', _bars), ('line', _lines)):
         for right, axis in axes.items():
             own = [one for one in drawn if one.display == display and one.right == right]
             if own:
@@ -275,6 +275,10 @@ def _lines(drawn: Sequence[Drawn], axis: Axis, window: tuple[float, float]) -> I
             style=f'stroke:{one.color};stroke-width:{_WIDTHS.get(one.width, _WIDTHS["normal"])}',
             stroke_dasharray=_DASHES.get(one.stroke),
         )
+
+
+def _heat(drawn: Sequence[Drawn], axis: Axis, window: tuple[float, float]) -> Iterable[Markup]:
+    return heatmap.cells([one.line for one in drawn], axis, window)
 
 
 def _stack(lines: Sequence[Line]) -> list[dict[float, tuple[float, float]]]:

@@ -109,7 +109,7 @@ class Evaluator:
         parsed = ParsedRequest(request)
         if kind == 'timeseries':
             columns = tuple(parsed.column(index) for index in range(len(parsed.formulas)))
-            return Outcome(lines=self._lines(parsed), columns=columns)
+            return Outcome(lines=self._lines(parsed), columns=columns, notes=tuple(self._overlays(parsed)))
         if kind == 'change':
             parsed.compare()
         operands = [self._value(formula, parsed, self.window, scalar=True) for formula in parsed.formulas]
@@ -137,7 +137,8 @@ class Evaluator:
         lines = []
         for index, formula in enumerate(parsed.formulas):
             alias, unit = parsed.column(index)
-            operand = self._value(formula, parsed, self.window, scalar=False)
+            bare, _ = _without_overlay(formula, parsed)
+            operand = self._value(bare, parsed, self.window, scalar=False)
             if isinstance(operand, float):
                 times = self.window.times
                 lines.append(Line(alias, {}, tuple((time, operand) for time in times), unit))
@@ -148,6 +149,13 @@ class Evaluator:
                 label = ', '.join(part for part in (alias if named else '', own) if part)
                 lines.append(Line(label, dict(group), tuple(zip(operand.times, values, strict=True)), unit))
         return tuple(lines)
+
+    @staticmethod
+    def _overlays(parsed: ParsedRequest) -> Iterable[str]:
+        """Yield remarks about functions whose marks are missing on a chart."""
+        names = (name for _, name in (_without_overlay(formula, parsed) for formula in parsed.formulas) if name)
+        for name in dict.fromkeys(names):
+            yield f'without {functions.OVERLAYS[name]} of {name}(): its algorithm is not published'
 
     def values(self, request: Mapping[str, Any]) -> list[Operand]:
         """Return the formulas of a request over time. Raises NotDrawn."""
@@ -163,14 +171,10 @@ class Evaluator:
         return self._evaluate(expression, window, _Names(queries, aggregators))
 
     def query(self, text: str, window: Window | None = None) -> Operand:
-        """Return the value of a query over time. Raises QuerySyntaxError or NotDrawn."""
+        """Return the value of a query over time. Raises NotDrawn."""
         key = (text, window or self.window)
         if key not in self._queries:
-            try:
-                expression = parse_query(text)
-            except QuerySyntaxError as error:
-                raise NotDrawn(f'does not parse: {text}: {error}') from error
-            self._queries[key] = self.expression(expression, key[1])
+            self._queries[key] = self.expression(_parsed(text), key[1])
         return self._queries[key]
 
     def formula(self, expression: Expression, window: Window, queries: Mapping[str, str]) -> Operand:
@@ -236,7 +240,7 @@ class Evaluator:
     def _single(inner: Expression, names: _Names) -> Series | None:
         """Return the series of an argument that is nothing but one series over time, or its name."""
         if isinstance(inner, Reference) and inner.name in names.queries and not names.aggregators:
-            inner = parse_query(names.queries[inner.name])
+            inner = _parsed(names.queries[inner.name])
         return inner if isinstance(inner, Series) else None
 
     def with_zeros(self, frame: Frame) -> Frame:
@@ -268,6 +272,25 @@ class Evaluator:
         kept = {group: values for group, values in groups.items() if present(values)}
         counted = any(series.type == 'count' for series in known) and modifiers.fill != 'null'
         return Frame(tuple(window.times), window.step, node.by, kept, counted=counted)
+
+
+def _parsed(text: str) -> Expression:
+    """Return the tree of a query. Raises NotDrawn."""
+    try:
+        return parse_query(text)
+    except QuerySyntaxError as error:
+        raise NotDrawn(f'does not parse: {text}: {error}') from error
+
+
+def _without_overlay(formula: Expression, parsed: ParsedRequest) -> tuple[Expression, str]:
+    """Return the metric under a function that marks it on a chart, and the function; without one, the formula."""
+    expression = formula
+    if isinstance(formula, Reference) and formula.name in parsed.queries:
+        expression = _parsed(parsed.queries[formula.name][0])
+    match expression:
+        case Function(Call(name, (inner, *_)), ()) if name in functions.OVERLAYS and not isinstance(inner, str):
+            return inner, name
+    return formula, ''
 
 
 def _aggregator(node: Series) -> str:

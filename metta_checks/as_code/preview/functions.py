@@ -17,6 +17,8 @@ from .frames import Frame, Group, Values, across, differences, over_time, presen
 SHIFTS = {'hour_before': 3600, 'day_before': 86400, 'week_before': 7 * 86400, 'month_before': 28 * 86400}
 PER = {'per_second': 1, 'per_minute': 60, 'per_hour': 3600}
 RANKED = re.compile(r'(top|bottom)(5|10|15|20|25)?(_mean|_min|_max|_last|_area|_l2norm|_norm|_sum)?')
+# Functions that mark a metric on a chart, and their marks, which are not drawn.
+OVERLAYS = {'anomalies': 'the band', 'outliers': 'the marks', 'forecast': 'the values'}
 # Functions that keep the unit of their argument.
 UNIT_KEPT = frozenset(
     {
@@ -31,7 +33,7 @@ UNIT_KEPT = frozenset(
         'cutoff_max',
     }
     | {'moving_rollup', 'exclude_null', 'diff', 'cumsum', 'top', 'bottom', 'trend_line'}
-    | {f'median_{span}' for span in (3, 5, 7, 9)}
+    | {*OVERLAYS, *(f'median_{span}' for span in (3, 5, 7, 9))}
 )
 
 

@@ -10,6 +10,11 @@ from . import palette
 from .svg import Markup, tag
 
 COLUMNS = 12
+# A column of a page that is 1280 pixels wide is as wide as so many rows are high.
+ROWS_PER_COLUMN = 1.4
+LEAST_ROWS = 2
+# Widgets whose height may be less.
+_TEXTS = ('note', 'free_text', 'image')
 # Widths and heights of widgets without a layout.
 _SIZES = {'group': (12, 0), 'note': (3, 2), 'query_value': (3, 2), 'timeseries': (6, 3), 'query_table': (12, 3)}
 _USUAL = (4, 2)
@@ -31,6 +36,33 @@ class Placed:
     def rows(self) -> int:
         """Number of rows that the children fill."""
         return max((child.y + child.height for child in self.children), default=0)
+
+
+def board(dashboard: Mapping[str, Any]) -> list[Placed]:
+    """Return the widgets of a dashboard on the grid of twelve columns."""
+    placed = place(dashboard.get('widgets') or ())
+    return _on_grid(placed) if dashboard.get('layout_type') == 'free' else placed
+
+
+def _on_grid(placed: Sequence[Placed]) -> list[Placed]:
+    """Return the widgets of a free layout, whose units are small squares, moved to columns and rows.
+
+    The least high of the widgets with data gets LEAST_ROWS, so that all can be read, unless this makes the board more
+    than twice as high.
+    """
+    right = max((one.x + one.width for one in placed), default=COLUMNS)
+    across = COLUMNS / max(1, right)
+    least = min((one.height for one in placed if one.definition.get('type') not in _TEXTS), default=1)
+    square = across * ROWS_PER_COLUMN
+    down = min(max(square, LEAST_ROWS / max(1, least)), 2 * square)
+    return [_scaled(one, across, down) for one in placed]
+
+
+def _scaled(one: Placed, across: float, down: float) -> Placed:
+    # Edges are rounded, not sizes: neighbors stay neighbors, and nothing overlaps.
+    left, right = round(one.x * across), round((one.x + one.width) * across)
+    top, bottom = round(one.y * down), round((one.y + one.height) * down)
+    return replace(one, x=left, y=top, width=max(1, right - left), height=max(1, bottom - top))
 
 
 def place(widgets: Sequence[Mapping[str, Any]], columns: int = COLUMNS) -> list[Placed]:
@@ -81,7 +113,7 @@ def halves(dashboard: Mapping[str, Any]) -> list[list[Placed]]:
 
     The dashboard marks the second part with `is_column_break`; else the parts are cut where their heights differ least.
     """
-    placed = place(dashboard.get('widgets') or ())
+    placed = board(dashboard)
     broken = next((index for index, one in enumerate(placed) if one.column_break), None)
     if broken:
         return [_from_top(placed[:broken]), _from_top(placed[broken:])]
@@ -107,7 +139,7 @@ def _from_top(placed: list[Placed]) -> list[Placed]:
 
 def minimap(dashboard: Mapping[str, Any]) -> Markup:
     """Return a small picture of the board: groups in their colors, widgets as boxes."""
-    placed = place(dashboard.get('widgets') or ())
+    placed = board(dashboard)
     height = max((one.y + one.height for one in placed), default=1)
     shapes = []
     for one in placed:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from ..query_tree import Filter
-from . import chart, markdown, palette, scale, shares, tables
+from . import chart, hostmap, markdown, palette, scale, shares, tables
 from .chart import ChartOptions, Drawn, Happening
 from .faults import FAULT
 from .filters import NotDrawn, Tagged
@@ -75,8 +75,10 @@ def no_data() -> Markup:
 
 
 def requests_of(definition: Definition) -> list[Definition]:
-    """Return the requests of a widget."""
+    """Return the requests of a widget; those of a host map are named `fill` and `size`."""
     requests = definition.get('requests') or ()
+    if isinstance(requests, Mapping):
+        requests = [requests.get('fill'), requests.get('size')]
     return [one for one in requests if isinstance(one, Mapping)] if isinstance(requests, list) else []
 
 
@@ -300,6 +302,31 @@ def _shares(definition: Definition, data: WidgetData, drawing: Callable[[Outcome
     return _with_notes(drawing(outcome, name), [outcome])
 
 
+def _heatmap(definition: Definition, data: WidgetData) -> Markup:
+    found = _outcomes(definition, data, 'timeseries')
+    nothing = _nothing(found)
+    if nothing is not None:
+        return nothing
+    drawn = [Drawn(line, 'heat') for outcome, _ in found for line in outcome.lines if _has_points(line)]
+    options = ChartOptions(title=_title(definition), left=definition.get('yaxis') or {})
+    return _with_notes(chart.timeseries(drawn, data.window, options), [outcome for outcome, _ in found])
+
+
+def _hostmap(definition: Definition, data: WidgetData) -> Markup:
+    if definition.get('group') or not isinstance(definition.get('requests'), Mapping):
+        raise NotDrawn('not drawn here: hosts in groups')
+    found = _outcomes(definition, data, 'toplist')[:1]
+    nothing = _nothing(found)
+    if nothing is not None:
+        return nothing
+    style = definition.get('style') or {}
+    flipped = bool(style.get('palette_flip'))
+    drawing = hostmap.hostmap(found[0][0], _title(definition), str(style.get('palette') or ''), flipped=flipped)
+    sized = isinstance(definition['requests'].get('size'), Mapping)
+    remark = tag('p', 'all tiles have one size here', class_='remark') if sized else None
+    return join((_with_notes(drawing, [found[0][0]]), remark))
+
+
 def _check_status(definition: Definition, data: WidgetData) -> Markup:
     tiles = data.checks(definition)
     return tables.checks(tiles) if tiles else no_data()
@@ -366,4 +393,6 @@ _KINDS: dict[str, Callable[[Definition, WidgetData], Markup]] = {
     'image': _image,
     'sunburst': _sunburst,
     'treemap': _treemap,
+    'heatmap': _heatmap,
+    'hostmap': _hostmap,
 }
