@@ -10,7 +10,7 @@ from . import palette
 from .svg import Markup, tag
 
 COLUMNS = 12
-# A column of a page that is 1280 pixels wide is as wide as so many rows are high.
+# Width of a column of a page that is 1280 pixels wide, in heights of a row.
 ROWS_PER_COLUMN = 1.4
 LEAST_ROWS = 2
 # Widgets whose height may be less.
