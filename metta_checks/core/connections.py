@@ -86,7 +86,7 @@ class Answer(http.client.HTTPResponse):
         self._interim_answers = 0
 
     def begin(self) -> None:
-        """Read the head. Raises RefusedAnswer for too many interim answers."""
+        """Read the head. Raises RefusedAnswer for too many interim answers and for an unknown transfer coding."""
         super().begin()
         # The library skips status 100 alone and takes any other interim answer for the answer itself. The connection
         # would then be one answer behind.
@@ -94,6 +94,10 @@ class Answer(http.client.HTTPResponse):
             # Makes the library read the next head.
             self.headers = self.msg = None  # type: ignore[assignment]  # as before the first head
             super().begin()
+        # The library takes any coding but `chunked` for none, and the framing of the body for its content.
+        coding = ', '.join(self.headers.get_all('Transfer-Encoding', ())).strip().lower()
+        if coding not in ('', 'identity') and not (coding == 'chunked' and self.chunked):
+            raise RefusedAnswer(f'in the transfer coding {coding[:40]!r}, which was not asked for')
 
     def _read_status(self) -> tuple[str, int, str]:
         # The library skips any number of answers with status 100. This is the one place that sees each of them.

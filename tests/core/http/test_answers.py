@@ -156,6 +156,24 @@ def test_encodings_that_are_refused(encoding, body, clock):
         api(server.url, clock).get('x')
 
 
+@pytest.mark.parametrize('coding', ['gzip, chunked', 'chunked, chunked', 'gzip', 'x'])
+@pytest.mark.parametrize('length', ['', 'Content-Length: 3\r\n'])
+def test_transfer_codings_that_are_refused(coding, length, clock):
+    # Without the coding, the size of the first chunk is a number in JSON.
+    head = f'HTTP/1.1 200 OK\r\n{length}Transfer-Encoding: {coding}\r\n\r\n'
+    with serving(answering_once(head.encode() + b'111\r\n'), clock) as server, pytest.raises(BadPayload) as caught:
+        api(server.url, clock).get('x').json()
+    assert 'transfer coding' in str(caught.value)
+
+
+@pytest.mark.parametrize('coding', ['chunked', 'Chunked', 'identity'])
+def test_transfer_codings_that_are_accepted(coding, clock):
+    body = b'4\r\n1111\r\n0\r\n\r\n' if 'hunked' in coding else b'1111'
+    head = f'HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\nTransfer-Encoding: {coding}\r\n\r\n'
+    with serving(answering_once(head.encode() + body), clock) as server:
+        assert api(server.url, clock).get('x').json() == 1111
+
+
 # Redirects (line 3).
 
 
