@@ -5,31 +5,31 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import field, replace
-from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..core.blocks import block
 from ..core.diagnosis import Finding
 from ..core.errors import DependencyFailed, OutOfBudget, SourceError, Unauthorized
-from ..core.memo import Ages, Learned, Sightings, fingerprint
+from ..core.memo import Learned, Sightings
 from ..core.refresh import Attempt, Refresh, need
 from ..core.snapshot import KEEP_INTERVALS
 from ..core.source import Source
 from ..core.stored import stored
 from ..core.times import from_epoch
-from . import idle_search, measures
+from . import diagnosis, idle_search, measures
+from .account import Account, identified
 from .aws import Aws
 from .capacity import Interruptions
 from .client import Client
-from .cost_explorer import CostExplorer
+from .cost_explorer import CostExplorer, last_full_day
 from .idle_search import IdleInstances
 from .instance_types import TypeReader
-from .measures.accelerators import SEPARATOR
 from .price_lookup import KnownPrices, PriceLookup
-from .prices import OnDemandKey, PricedInstance
-from .records import LINUX_OPERATION, SHARED_TENANCY, Fleet, Instance, InstanceType, Volume
-from .regions import Survey, survey
+from .prices import PricedInstance
+from .records import Fleet, Instance, InstanceType, Volume
+from .regions import Survey, enabled, survey
 from .sdk_errors import NoData
+from .seen_gpus import SeenGpus
 from .settings import Settings
 from .snapshot_crawl import Crawl, SnapshotReader, Totals
 
@@ -40,22 +40,6 @@ T = TypeVar('T')
 
 DAY_SECONDS = 86400
 WEEK_SECONDS = 7 * DAY_SECONDS
-REGION_AGES = Ages(fresh=DAY_SECONDS, usable=WEEK_SECONDS)
-# A type with a price everywhere, to probe the price list with.
-COMMON_TYPE = 't3.micro'
-
-
-@stored
-class Account:
-    """The account that the credentials belong to.
-
-    Attributes:
-        key: fingerprint of the access key in use
-        id: number of the account
-    """
-
-    key: str
-    id: str
 
 
 @stored
@@ -73,17 +57,6 @@ class Known:
     regions: Learned[tuple[str, ...]] | None = None
     types: dict[str, Learned[InstanceType]] = field(default_factory=dict)
     prices: KnownPrices = field(default_factory=KnownPrices)
-
-
-@stored
-class SeenGpus:
-    """The GPUs that were in use lately.
-
-    Attributes:
-        pairs: GPU model and lifecycle of instances, as `model|lifecycle`
-    """
-
-    pairs: Sightings = field(default_factory=Sightings)
 
 
 class Ec2Check(Source['InstanceConfig', Known]):
@@ -130,9 +103,7 @@ class Ec2Check(Source['InstanceConfig', Known]):
     @block(state=SeenGpus)
     def instances(self, attempt: Attempt[SeenGpus]) -> Fleet:
         """Read the instances of all regions, and the equipment of their types."""
-        account_error = self._resolve_account(attempt.now.timestamp())
-        # The attempt began with the tags of `base_tags`, before the account was known.
-        attempt.tags |= self._tags
+        account_error = self._identify(attempt)
         self._survey = self._read_instances(attempt)
         found = self._survey.complete()
         fleet = self._fleet(attempt, found)
@@ -144,7 +115,10 @@ class Ec2Check(Source['InstanceConfig', Known]):
 
     def _read_instances(self, attempt: Attempt[SeenGpus]) -> Survey:
         named = self.settings.regions
-        regions = named or self._enabled_regions(attempt.now.timestamp())
+        if not named:
+            listed = enabled(self.client, self.memory.regions, attempt.now.timestamp())
+            self.memory = replace(self.memory, regions=listed)
+        regions = named or listed.value
         tag_keys = self.settings.tag_keys
         found = survey(regions, lambda region: self.client.instances(region, tag_keys), is_discovered=not named)
         if found.warning is not None:
@@ -152,49 +126,35 @@ class Ec2Check(Source['InstanceConfig', Known]):
         return found
 
     def _emit_accelerators(self, attempt: Attempt[SeenGpus], fleet: Fleet) -> None:
-        state = attempt.state or SeenGpus()
-        seen = state.pairs.joined(measures.accelerators.pairs(fleet), attempt.now.timestamp(), keep=WEEK_SECONDS)
-        models = {pair.partition(SEPARATOR)[0] for pair in seen.last}
-        attempt.emit(measures.accelerators.measure(fleet, models))
+        seen = (attempt.state or SeenGpus()).joined(fleet, attempt.now)
+        attempt.emit(measures.accelerators.measure(fleet, seen.models))
         if self.settings.gpu_breakdown:
-            attempt.emit(measures.accelerators.by_lifecycle(fleet, seen.last))
+            attempt.emit(measures.accelerators.by_lifecycle(fleet, seen.pairs.last))
         for key in self.settings.tag_by:
             attempt.emit(measures.accelerators.by_tag(fleet, key))
-        attempt.state = SeenGpus(seen)
+        attempt.state = seen
 
-    def _resolve_account(self, now: float) -> SourceError | None:
-        """Set the tag `account`. Return the error when the account could not be read, and keep the last known one."""
-        error = None
+    def _identify(self, attempt: Attempt[SeenGpus]) -> SourceError | None:
+        """Set the tag `account`. Return the error when the account cannot be read; the last known one stays."""
+        failure = None
         try:
-            self._read_account(now)
+            account = identified(self.client, self.memory.account, attempt.now.timestamp())
+            self.memory = replace(self.memory, account=account)
         except (Unauthorized, OutOfBudget):
             raise
-        except SourceError as caught:
-            error = caught
-        account = self.memory.account
-        self._tags = {'account': account.value.id} if account else {}
-        return error
-
-    def _read_account(self, now: float) -> None:
-        key = fingerprint(self.client.key())
+        except SourceError as error:
+            failure = error
         known = self.memory.account
-        if known is None or known.value.key != key:
-            account = Account(key, self.client.account())
-            self.memory = replace(self.memory, account=Learned(account, now))
+        self._tags = known.value.tags if known else {}
+        # The attempt began with the tags of `base_tags`, before the account was known.
+        attempt.tags |= self._tags
+        return failure
 
     def _account_id(self) -> str:
         """Return the number of the account. Raises DependencyFailed when it is not known."""
         if 'account' not in self._tags:
             raise DependencyFailed('needs the number of the account, which sts:GetCallerIdentity did not tell')
         return self._tags['account']
-
-    def _enabled_regions(self, now: float) -> tuple[str, ...]:
-        """Return the regions that are enabled for the account, read once a day."""
-        known = self.memory.regions
-        if known is None or not known.is_fresh(now, REGION_AGES):
-            known = Learned(tuple(self.client.regions()), now)
-            self.memory = replace(self.memory, regions=known)
-        return known.value
 
     def _fleet(self, attempt: Attempt[SeenGpus], instances: list[Instance]) -> Fleet:
         """Return the instances with their types. Reports types that AWS does not describe."""
@@ -374,7 +334,7 @@ class Ec2Check(Source['InstanceConfig', Known]):
     def billing(self, attempt: Attempt[None]) -> None:
         """Read the bill of yesterday."""
         try:
-            found = self.cost_explorer.bill(self._account_id(), _yesterday(attempt))
+            found = self.cost_explorer.bill(self._account_id(), last_full_day(attempt.now))
         except NoData as error:
             # Asking again before tomorrow would cost money.
             _note(attempt, [error])
@@ -385,7 +345,7 @@ class Ec2Check(Source['InstanceConfig', Known]):
     def commitments(self, attempt: Attempt[None]) -> None:
         """Read the use of savings plans and reserved instances yesterday."""
         problems: list[SourceError] = []
-        for found in self.cost_explorer.commitments(self._account_id(), _yesterday(attempt), problems):
+        for found in self.cost_explorer.commitments(self._account_id(), last_full_day(attempt.now), problems):
             attempt.emit(measures.billing.commitments(found))
         _note(attempt, problems)
 
@@ -425,45 +385,10 @@ class Ec2Check(Source['InstanceConfig', Known]):
     # Diagnosis.
 
     def probe(self) -> Iterator[Finding]:
-        """Yield findings about the account, the permissions in each region, and the price list. Reads no data."""
-        yield Finding('account', 'ok', f'the credentials belong to account {self.client.account()}')
-        regions = self.settings.regions or tuple(self.client.regions())
-        for region in regions:
-            yield from self._probe_region(region)
-        if 'api' in self.settings.prices.sources:
-            yield self._probe_price_list(regions[0])
-
-    def _probe_region(self, region: str) -> Iterator[Finding]:
-        errors = [
-            error
-            for operation in self.settings.operations
-            if (error := self._permission_error(region, operation)) is not None
-        ]
-        for error in errors:
-            yield Finding(f'region {region}', 'fail', str(error))
-        if not errors:
-            yield Finding(f'region {region}', 'ok', 'instances, volumes, snapshots and addresses can be read')
-
-    def _permission_error(self, region: str, operation: str) -> SourceError | None:
-        try:
-            self.client.check_permission(region, operation)
-        except (Unauthorized, OutOfBudget):
-            raise
-        except SourceError as error:
-            return error
-        return None
-
-    def _probe_price_list(self, region: str) -> Finding:
-        key = OnDemandKey(region, region, COMMON_TYPE, LINUX_OPERATION, SHARED_TENANCY)
-        if any(True for _ in self.client.ondemand_products(key)):
-            return Finding('prices', 'ok', 'the price list answers')
-        return Finding('prices', 'warning', 'no price found')
+        """Return findings about the account, the permissions in each region, and the price list. Reads no data."""
+        return diagnosis.findings(self.client, self.settings)
 
 
 def _note(attempt: Attempt[Any], problems: Iterable[SourceError]) -> None:
     for problem in problems:
         attempt.problem(problem.reason, str(problem))
-
-
-def _yesterday(attempt: Attempt[None]) -> date:
-    return (attempt.now - timedelta(days=1)).date()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from ..core.errors import BadPayload, Forbidden, Rejected, SourceError
@@ -155,6 +155,11 @@ class CostExplorer:
                 reason='no_cost_explorer',
             )
         return Call('ce', COST_EXPLORER_REGIONS[partition], operation)
+
+
+def last_full_day(now: datetime) -> date:
+    """Return yesterday, by the clock of Cost Explorer (UTC)."""
+    return (now - DAY).date()
 
 
 def _day(day: date) -> dict[str, Any]:

@@ -6,11 +6,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from ..core.errors import Forbidden, OutOfBudget, SourceError, Unauthorized
-from .client import NOT_ENABLED
+from ..core.memo import Ages, Learned
+from .client import NOT_ENABLED, Client
 from .records import Instance
 
 # AWS is out of reach when this number of regions fails and none answers. Further regions are not tried.
 MAX_FAILURES = 3
+DAY_SECONDS = 86400
+AGES = Ages(fresh=DAY_SECONDS, usable=7 * DAY_SECONDS)
 
 
 @dataclass
@@ -51,6 +54,13 @@ class Survey:
         for error in self.failures.values():
             raise error
         return [instance for some in self.instances.values() for instance in some]
+
+
+def enabled(client: Client, known: Learned[tuple[str, ...]] | None, now: float) -> Learned[tuple[str, ...]]:
+    """Return the regions that are enabled for the account, read once a day. Raises SourceError."""
+    if known is not None and known.is_fresh(now, AGES):
+        return known
+    return Learned(tuple(client.regions()), now)
 
 
 def survey(regions: Iterable[str], read: Callable[[str], Iterable[Instance]], *, is_discovered: bool) -> Survey:
