@@ -114,6 +114,8 @@ class BugSync:
 
     def _with_histories(self, attempt: Attempt[KnownBugs], known: Completions) -> Completions:
         """Read the histories of bugs of which it is unknown whether they were reopened, at most MAX_HISTORIES."""
+        if len(known.unknown) > MAX_HISTORIES:
+            attempt.unfinished(['projects.bugs.reopened_7d'])
         for gid in list(known.unknown)[:MAX_HISTORIES]:
             try:
                 at = self._last_reopened(gid)

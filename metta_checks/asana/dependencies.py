@@ -55,6 +55,7 @@ def read(client: Client, table: Mapping[str, Task], completed: Collection[str], 
             # The answer about another task has told its state.
             continue
         if requests == MAX_REQUESTS:
+            attempt.unfinished(['tasks.blocked'])
             break
         requests += 1
         try:

@@ -91,6 +91,7 @@ def test_more_dependencies_than_requests(bare):
     run = driver.run()
     assert (run.value(BLOCKED), run.value('metta.asana.tasks.open'), run.status) == (None, 25, AgentCheck.WARNING)
     assert '5 tasks have dependencies of unknown state' in run.message
+    assert driver.check.unfinished == {'tasks.blocked'}
     bare.pass_time(3600)
     run = driver.run()
-    assert (run.value(BLOCKED), run.warnings) == (0, [])
+    assert (run.value(BLOCKED), run.warnings, driver.check.unfinished) == (0, [], frozenset())
