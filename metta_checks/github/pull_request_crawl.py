@@ -151,10 +151,9 @@ class PullRequestCrawl:
 
     def run(self) -> PullRequests:
         """Return the open pull requests, and those merged or closed in the window."""
-        opened = self._open()
-        closed = self._closed()
-        # A closed one that is open was re-opened. One without a change in the window was not closed in it either.
-        recent = [pull for key, pull in closed.items() if key not in opened and pull.updated >= self.now - WEEK]
+        opened, closed = _without_former_states(self._open(), self._closed())
+        # One without a change in the window was not closed in it either.
+        recent = [pull for pull in closed.values() if pull.updated >= self.now - WEEK]
         crawl = ReviewCrawl(self.client, REVIEW_REQUESTS, self.problems)
         read_closed = crawl.run(map(self._as_merged, recent))
         read_open = crawl.run(map(self._with_known_reviews, opened.values()))
@@ -237,6 +236,21 @@ class PullRequestCrawl:
             after = None if first is None else first.cursor
             owner, name = self.overview.owner, self.overview.name
             yield from self.client.closed_pull_requests(owner, name, size=size, known=known, after=after)
+
+
+def _without_former_states(
+    opened: Mapping[int, PullRequest], closed: Mapping[int, PullRequest]
+) -> tuple[dict[int, PullRequest], dict[int, PullRequest]]:
+    """Return open and closed pull requests, each of them once.
+
+    One that was re-opened is open. One that was closed a moment ago may be in both lists, which lag behind.
+    """
+    both = opened.keys() & closed.keys()
+    reopened = {key for key in both if opened[key].updated > closed[key].updated}
+    return (
+        {key: pull for key, pull in opened.items() if key not in both or key in reopened},
+        {key: pull for key, pull in closed.items() if key not in reopened},
+    )
 
 
 @dataclass(slots=True)

@@ -316,3 +316,57 @@ def test_labels_that_github_does_not_show(pulls, labels):
     pulls.hooks['ClosedPullRequests'] = with_errors(pulls, data, {'message': 'Something went wrong'})
     run = Driver.of(pulls, hotfix_labels=['hotfix']).run()
     assert (run.value(M + 'prs.hotfix_merged_7d'), run.value(M + 'prs.merged_7d')) == (None, 2)
+
+
+@case('H', 'https://github.com/GitHawkApp/GitHawk/issues/2750')
+def test_a_pull_request_in_both_lists(pulls):
+    """A merged pull request that the list of open ones still shows.
+
+    A pull request was merged nine minutes ago. GitHub's index of open pull requests lags behind, so that it is in the
+    list of open ones and in that of closed ones. In the next refresh it is in the second list only.
+
+    Right: It is merged: its row in the list of closed ones has the later change. `prs.open` is 0 and `prs.merged_7d` is
+    1 in both refreshes, as in the first refresh of another instance. The count `prs.merged` is 1, once.
+
+    Unchanged: `prs.opened_7d` is 1.
+    """
+    waiting = open_pull_request(11, days=1)
+    old = closed_pull_request(7, hours=400)
+    pulls.open, pulls.closed = [waiting], [old]
+    driver = Driver.of(pulls)
+    driver.run()
+    pulls.pass_time(900)
+    pulls.closed = [closed_pull_request(11, hours=-0.1), old]
+    pulls.paths['PR_11'] = []
+    names = ('prs.open', 'prs.merged_7d', 'prs.opened_7d', 'prs.merged')
+    both = driver.run()
+    pulls.open = []
+    pulls.pass_time(900)
+    warm, cold = driver.run(), Driver.of(pulls, tags=['another:instance']).run()
+    assert [[run.value(M + name) for name in names] for run in (both, warm, cold)] == [
+        [0, 1, 1, 1],
+        [0, 1, 1, 0],
+        [0, 1, 1, None],
+    ]
+
+
+@case(
+    'H',
+    'https://docs.github.com/en/pull-requests/collaborating-with-pull-requests/incorporating-changes-from-a-pull-request',
+    guard=True,
+)
+def test_a_pull_request_that_is_opened_again(pulls):
+    """A closed pull request that is opened again while the list of closed ones still shows it.
+
+    A pull request was closed an hour ago and opened again ten minutes ago. The list of closed ones lags behind.
+
+    Right: `prs.open` is 1 and `prs.closed_without_merge_7d` is 0: its row in the list of open ones has the later
+    change.
+
+    Unchanged: `prs.opened_7d` is 1: it counts once.
+    """
+    closed = closed_pull_request(11, hours=1, state='CLOSED', mergedAt=None)
+    pulls.open, pulls.closed = [{**open_pull_request(11, hours=25), 'updatedAt': ago(hours=0.15)}], [closed]
+    run = Driver.of(pulls).run()
+    names = ('prs.open', 'prs.closed_without_merge_7d', 'prs.opened_7d')
+    assert [run.value(M + name) for name in names] == [1, 0, 1]
