@@ -112,6 +112,16 @@ def test_every_option_agrees_with_the_check_and_the_truth(serve):
     assert recomputed.without_series.isdisjoint(run.names)
 
 
+def test_benchmarks_that_ran_before_the_week_agree_with_the_check(serve):
+    service = serve('github', **SMALL)
+    # With the default events, the nightly runs decide; without them, the last run for a push.
+    options = {'benchmark_workflows': ['*benchmark*', 'tests'], 'required_events': ['push']}
+    ours = Driver.of(service, **options).run().figures()
+    theirs = as_truth(recompute(service, **options).figures)
+    found = compare(ours, theirs, {'metta.github.ci.benchmarks_passing'})
+    assert (found.lines, len(found.equal)) == ([], 2)
+
+
 def test_runs_that_were_run_again_without_need_agree_with_the_truth(serve):
     service = serve('github', **SMALL, needless_reruns=9)
     recomputed = recompute(service, repositories=['metta-ai/metta'])

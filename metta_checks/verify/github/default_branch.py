@@ -55,7 +55,7 @@ class DefaultBranch:
         runs: the runs of the week
         attempts: returns all attempts of a run
         names: names of the workflows by their number
-        required: patterns of the workflows whose runs before the week are read, too
+        followed: patterns of the workflows whose runs before the week are read, too
     """
 
     def __init__(
@@ -64,16 +64,17 @@ class DefaultBranch:
         runs: Iterable[WorkflowRun],
         attempts: Callable[[WorkflowRun], list[WorkflowRun]],
         names: Mapping[int, str],
-        required: list[str],
+        followed: list[str],
     ) -> None:
         self.reading = reading
         self.names = dict(names)
         self.events = tuple(reading.option('required_events', EVENTS))
-        files = self._files() if required else None
+        self._running = {run.workflow_id for run in runs}
+        files = self._files() if followed else None
         self._gone = set() if files is None else {run.workflow_id for run in runs if run.path not in files}
         verdicts = [verdict for run in runs for verdict in self._verdicts(run, attempts(run))]
-        if required:
-            verdicts += self._before_the_week(required)
+        if followed:
+            verdicts += self._before_the_week(followed)
         self.verdicts = sorted(verdicts, key=lambda verdict: verdict.moment)
 
     def _files(self) -> set[str] | None:
@@ -86,12 +87,12 @@ class DefaultBranch:
             raise
         return {file.path for file in (found if isinstance(found, list) else [found])}
 
-    def _before_the_week(self, required: list[str]) -> Iterator[Verdict]:
+    def _before_the_week(self, followed: list[str]) -> Iterator[Verdict]:
         """Yield verdicts of the newest hundred runs before the week, by workflow."""
         before = f'<{self.reading.start:%Y-%m-%dT%H:%M:%SZ}'
         for workflow in self.reading.repository.get_workflows():
             name = self.names.setdefault(workflow.id, workflow.name)
-            if matches(name, required):
+            if matches(name, followed):
                 branch = self.reading.repository.default_branch
                 page = workflow.get_runs(branch=branch, created=before, exclude_pull_requests=True).get_page(0)
                 for run in page:
@@ -112,23 +113,34 @@ class DefaultBranch:
                 yield Verdict(attempt.updated_at, (run.created_at, run.id), run.workflow_id, passed)
 
     def _states(self, patterns: list[str]) -> list[tuple[datetime, bool]]:
-        """Return the time of each verdict and whether the branch was green then; none if a pattern matches nothing."""
-        names = {verdict.workflow: self.names[verdict.workflow] for verdict in self.verdicts}
-        if not all(any(matches(name, [pattern]) for name in names.values()) for pattern in patterns):
-            return []
+        """Return the time of each verdict and whether the branch was green then."""
         deciding: dict[int, Verdict] = {}
         states = []
         for verdict in self.verdicts:
-            if matches(names[verdict.workflow], patterns):
+            if matches(self.names[verdict.workflow], patterns):
                 last = deciding.get(verdict.workflow, verdict)
                 deciding[verdict.workflow] = max(last, verdict, key=lambda one: (one.run, one.moment))
                 states.append((verdict.moment, all(one.passed for one in deciding.values())))
         return states
 
     def passing(self, patterns: list[str]) -> float | None:
-        """Return 1 if every matching workflow passes on the default branch, else 0; None when it is not known."""
+        """Return 1 if every matching workflow passes on the default branch, 0 if one fails; None: it is not known."""
         states = self._states(patterns)
-        return float(states[-1][1]) if states else None
+        if states and not states[-1][1]:
+            return 0.0
+        return 1.0 if states and self._all_decided(patterns) else None
+
+    def _all_decided(self, patterns: list[str]) -> bool:
+        """Return whether every pattern has a workflow that passed or failed, and none that never ran.
+
+        A workflow that runs for other events only, such as pull requests, is not waited for.
+        """
+        decided = {verdict.workflow for verdict in self.verdicts}
+        for pattern in patterns:
+            found = {key for key, name in self.names.items() if matches(name, [pattern])} - self._gone
+            if found.isdisjoint(decided) or found - decided - self._running:
+                return False
+        return True
 
     def rollup(self) -> float | None:
         """Return whether the newest commit whose checks have ended passed them; None without such a commit."""
