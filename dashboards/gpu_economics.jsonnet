@@ -9,7 +9,7 @@ p.dashboard(
   variables,
   [
     p.about(
-      'Money for GPUs, by use: at work, held by somebody but not at work, or not held. Sources see the same machines: an EC2 instance can be a node of Kubernetes and a cluster of SkyPilot. So one source stands for each stage: choose it at the top. With `paid: kubernetes`, the chart of the cost is empty, because Kubernetes knows no prices of nodes.\n\nThe six numbers below it are money that buys no work. They overlap (an idle cluster is an idle machine, too): look for the largest one, do not add them up.\n\nOptions: `idle` (EC2), `idle_minutes` and `by_user` (SkyPilot), `gpu_usage` (Kubernetes), `prices` (W&B).',
+      'Money for GPUs, by use: at work, held by somebody but not at work, or not held. Sources see the same machines: an EC2 instance can be a node of Kubernetes and a cluster of SkyPilot. So one source stands for each stage: choose it at the top, never several. With `paid: kubernetes`, the chart of the cost is empty, because Kubernetes knows no prices of nodes.\n\nThe six numbers below it are money that buys no work. They overlap (an idle cluster is an idle machine, too): look for the largest one, do not add them up.\n\nOptions: `idle` (EC2), `idle_minutes` and `by_user` (SkyPilot), `gpu_usage` (Kubernetes), `prices` (W&B).',
       [['EC2', 'sources/ec2'], ['SkyPilot', 'sources/skypilot'], ['Kubernetes', 'sources/kubernetes'], ['W&B', 'sources/wandb']],
       8,
     ),

@@ -188,12 +188,12 @@ function(variables) {
         q.total(k.gpu.free, 'free in Kubernetes'),
       ]),
     ]),
-    g.row(3, [
-      [6, w.ts('W&B runs that ended badly, 7 days', [
+    g.even(3, [
+      w.ts('W&B runs that ended badly, 7 days', [
         q.total(b.runs.ended_7d, 'runs', ['state'], ['state IN (failed,crashed,killed,preempted)']),
-      ])],
-      [3, w.toplist('Preemptions, 24 h', q.total(s.jobs.preemptions_24h, 'preemptions', ['gpu_type']))],
-      [3, w.toplist('Idle GPUs by namespace', q.total(k.namespace.gpu_idle, 'GPUs', ['kube_namespace']))],
+      ]),
+      w.ts('Preemptions of SkyPilot jobs, 24 h', [q.total(s.jobs.preemptions_24h, 'preemptions', ['gpu_type'])]),
+      w.toplist('Idle GPUs by namespace', q.total(k.namespace.gpu_idle, 'GPUs', ['kube_namespace'])),
     ]),
   ]),
 

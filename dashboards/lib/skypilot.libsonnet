@@ -52,7 +52,8 @@ function(variables) {
     g.even(3, [
       w.bars('Jobs that ended', [q.total(m.jobs.finished, 'jobs', ['status'])]),
       w.bars('Recoveries', [q.total(m.jobs.recoveries, 'recoveries', ['market'])]),
-      w.toplist('Preemptions, 24 h', q.total(m.jobs.preemptions_24h, 'preemptions', ['gpu_type', 'region'])),
+      // Lines end with the last preemption; a list would show the last value of a type for the whole time shown.
+      w.ts('Preemptions, 24 h', [q.total(m.jobs.preemptions_24h, 'preemptions', ['gpu_type', 'region'])]),
     ]),
     g.even(3, [
       w.ts('Jobs that run for over a week, or again', [
