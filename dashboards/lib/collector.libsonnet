@@ -20,7 +20,8 @@ function(variables, source='') {
       remaining: q.series(m.rate_limit.remaining, 'min', ['source', 'resource'], where),
       limit: q.series(m.rate_limit.limit, 'min', ['source', 'resource'], where),
     },
-    'percent'
+    'percent',
+    about='Percentage of a limit of the service that is left. ' + m.rate_limit.remaining.about
   )]),
 
   collectors: g.group('Collectors', 'vivid_orange', [

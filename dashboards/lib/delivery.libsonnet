@@ -9,7 +9,7 @@ function(variables) {
   local failureRate(by=[]) = q.formula('changes that failed', '100 * failed_changes / deployments', {
     failed_changes: q.series(m.dora.failed_changes_30d, 'sum', by),
     deployments: q.series(m.dora.deployments_30d, 'sum', by),
-  }, 'percent'),
+  }, 'percent', about='Percentage of deployments with a failed change. ' + m.dora.failed_changes_30d.about),
 
   // The four keys.
   frequency: w.value('Deployments a day, 30 days', q.total(m.dora.deployments_per_day_30d, 'deployments')),

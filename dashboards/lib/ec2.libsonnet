@@ -13,7 +13,8 @@ function(variables) {
   gpuIdle: p.count('GPU instances idle', q.total(m.instances.gpu_idle, 'idle'), p.noneWanted, p.links.instances),
   gpuInstances: w.ts('GPU instances on EC2', [q.total(m.instances.gpu_count, 'instances')]),
   daily: q.formula(
-    'EC2, running instances', '24 * ec2_hourly', { ec2_hourly: q.series(m.cost.running_hourly_estimate, 'sum') }, 'dollar'
+    'EC2, running instances', '24 * ec2_hourly', { ec2_hourly: q.series(m.cost.running_hourly_estimate, 'sum') }, 'dollar',
+    about='24 times the following. ' + m.cost.running_hourly_estimate.about
   ),
 
   cost: g.group('What Does It Cost?', 'vivid_orange', [

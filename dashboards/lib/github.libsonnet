@@ -33,7 +33,8 @@ function(variables) {
       good: q.series(m.ci.runs_7d, 'sum', [], ['conclusion:success']),
       failed: q.series(m.ci.runs_7d, 'sum', [], ['conclusion IN (failure,timed_out,startup_failure)']),
     },
-    'percent'
+    'percent',
+    about='Percentage of the workflow runs of 7 days that succeeded, among those that succeeded, failed, timed out or could not start.'
   ), p.atLeast(t.ci_success_pct.slo)),
 
   // Timeseries.
@@ -52,7 +53,7 @@ function(variables) {
     { kind: 'area', terms: [q.total(m.prs.open, 'open')] },
     { kind: 'line', terms: [q.total(m.prs.stale_count_14d, 'of which stale')], palette: 'orange' },
   ], { markers: p.markers(t.stale_prs, 'stale') } + p.links.pulls),
-  developers: w.ts('Active developers, 7 days', [q.of(m.developers.active_7d, 'developers', 'max')]),
+  developers: p.trend('Active developers, 7 days', q.of(m.developers.active_7d, 'developers', 'max'), q),
   commitRate: w.layers('Commits, 7 days', [
     { kind: 'line', terms: [q.total(m.commits.total_7d, 'commits')] },
     { kind: 'line', terms: [q.of(m.commits.per_developer_7d, 'per developer, right axis')], palette: 'orange', right: true },

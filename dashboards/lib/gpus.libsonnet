@@ -138,7 +138,9 @@ function(variables) {
       function(picks) '%s - %s' % [paid[picks.paid].gpus.formula, held_of(picks)],
       function(picks) held[picks.held].queries
     ) },
-  ]),
+  ], {
+    description: 'Cost of the paid GPUs in USD per week, at list prices and at the average price of a GPU, divided by use. With `paid: kubernetes` there is none, because Kubernetes knows no prices of nodes.',
+  }),
 
   // Waste by cause, in USD per week at the present rate: each from one source, never to be added up.
   local aWeek(title, metric, alias) = w.value(
@@ -147,7 +149,7 @@ function(variables) {
     [],
     { precision: 0 }
   ),
-  idleMachines: aWeek('Idle EC2 machines, per week', m.cost.idle_hourly_usd, 'EC2'),
+  idleMachines: aWeek('Idle EC2 machines, per week', m.cost.idle_hourly_usd, 'EC2') + p.links.instances,
   idleClusters: aWeek('Idle SkyPilot clusters, per week', s.cost.idle_clusters_hourly_usd, 'SkyPilot'),
   heldIdle: aWeek('Idle in Kubernetes pods, per week', k.cost.gpu_idle_hourly_usd, 'Kubernetes'),
   idleInRuns: aWeek('Idle in W&B runs, per week', b.gpus.idle_cost_hourly_usd, 'W&B'),
@@ -159,11 +161,13 @@ function(variables) {
     run_hours: q.series(b.training.total_gpu_hours_7d, 'sum'),
     lost_hours: q.series(b.training.wasted_gpu_hours_7d, 'sum'),
   },
-  local lost = ' GPU-hours of runs less those of runs that failed, crashed or were killed. A run that still runs counts.',
+  local lost = 'GPU-hours of runs less those of runs that failed, crashed or were killed. A run that still runs counts.',
 
   stages: g.group('From Paid to at Work', 'vivid_green', [
     g.row(3, [
-      [6, w.ts('GPUs: paid, held, at work', funnel)],
+      [6, w.ts('GPUs: paid, held, at work', funnel, {
+        description: 'Paid: GPUs of running instances, of clusters, or of nodes. Held: GPUs of clusters and jobs, or those that pods request. At work: GPUs of runs, or held ones, without idle ones. The variables choose a source for each.',
+      })],
       [3, p.count('Useful GPU-hours of W&B runs, 7 days', q.labeled(
         q.formula('useful', 'run_hours - lost_hours', hours, about=lost), 'GPU-h'
       ))],

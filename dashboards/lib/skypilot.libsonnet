@@ -19,11 +19,13 @@ function(variables) {
       good: q.series(m.jobs.ended_24h, 'sum', [], ['status:succeeded']),
       failed: q.series(m.jobs.ended_24h, 'sum', [], ['status:failed*']),
     },
-    'percent'
+    'percent',
+    about='Percentage of the jobs of 24 hours that succeeded, among those that succeeded or failed.'
   )),
   totalGpus: w.ts('In running jobs', [q.total(m.resources.gpus.total_count, 'GPUs')]),
   daily: q.formula(
-    'SkyPilot, clusters and jobs', '24 * skypilot_hourly', { skypilot_hourly: q.series(m.cost.hourly_usd, 'sum') }, 'dollar'
+    'SkyPilot, clusters and jobs', '24 * skypilot_hourly', { skypilot_hourly: q.series(m.cost.hourly_usd, 'sum') }, 'dollar',
+    about='24 times the following. ' + m.cost.hourly_usd.about
   ),
   queue: w.area('SkyPilot jobs', [q.total(m.jobs.queued, 'queued'), q.total(m.jobs.running, 'running')]),
   runtimeCurve: w.ts('Runtime of running jobs p90', [q.worst(m.jobs.runtime_seconds.p90, 'p90')]),

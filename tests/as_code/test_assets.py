@@ -61,6 +61,13 @@ def test_links_lead_to_pages_that_exist(asset):
     assert set(addresses) <= {'https://github.com', 'https://wandb.ai', 'https://console.aws.amazon.com'}
 
 
+@pytest.mark.parametrize('asset', DASHBOARDS, ids=lambda asset: asset.key)
+def test_every_figure_is_described(asset):
+    widgets = [widget['definition'] for _, widget in walk_widgets(asset.body)]
+    figures = [one for one in widgets if 'requests' in one and one['type'] != 'slo_list']
+    assert [one['title'] for one in figures if not one.get('description')] == []
+
+
 def test_optional_metrics_are_shown_only_on_a_page_that_names_the_option():
     # A widget that stays empty without a word teaches people to ignore empty widgets.
     for asset in DASHBOARDS:

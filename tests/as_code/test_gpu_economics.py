@@ -104,7 +104,7 @@ def test_the_parts_of_the_money_add_up_to_it(chosen, at_work, idle, free):
 @pytest.mark.parametrize(
     ('figures', 'at_work', 'idle', 'free'),
     [
-        # SkyPilot holds 60 GPUs, 20 of them elsewhere: what EC2 does not charge is no waste of EC2's money.
+        # SkyPilot holds 60 GPUs, 20 of them elsewhere: they waste no money on EC2.
         ({'skypilot.gpus.in_use': 60}, 16, 24, 0),
         # Runs work on 30 GPUs, five of them outside of the 25 that are held.
         ({'wandb.gpus.in_use': 34}, 25, 0, 15),
