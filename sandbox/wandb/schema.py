@@ -225,7 +225,7 @@ class ProjectView:
     ) -> Any:
         """List the runs that match, in an order, from a cursor on."""
         runs = self._root.sorted_runs(self._project, filters, order or '+created_at')
-        return {**_numbered([RunView(run) for run in runs], after, first), 'totalCount': len(runs)}
+        return {**_numbered(runs, after, first, RunView), 'totalCount': len(runs)}
 
     def sweeps(self, _: Any, after: str | None = None, first: int | None = None) -> Any:
         """List the sweeps."""
@@ -319,10 +319,12 @@ def _decoded(cursor: str) -> int:
         raise GraphQLError('invalid cursor') from None
 
 
-def _numbered(values: list[Any], after: str | None, first: int | None) -> dict[str, Any]:
+def _numbered(
+    values: Sequence[Any], after: str | None, first: int | None, view: Callable[[Any], Any] = lambda value: value
+) -> dict[str, Any]:
     """Return a connection whose cursors are positions: elements that vanish meanwhile move the later ones."""
     start = _decoded(after) + 1 if after else 0
     end = start + max(1, min(first or DEFAULT_PAGE, LARGEST_PAGE))
-    edges = [{'cursor': _encoded(start + index), 'node': node} for index, node in enumerate(values[start:end])]
+    edges = [{'cursor': _encoded(start + index), 'node': view(value)} for index, value in enumerate(values[start:end])]
     more = end < len(values)
     return {'edges': edges, 'pageInfo': {'hasNextPage': more, 'endCursor': edges[-1]['cursor'] if edges else None}}
