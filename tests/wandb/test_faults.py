@@ -350,10 +350,19 @@ def test_a_cursor_that_the_server_has_forgotten_begins_again(serve):
 
 def test_a_table_beyond_its_limit_is_cut_and_says_so(serve, monkeypatch):
     wandb = serve('wandb', activity=False)
+    whole = Driver.of(wandb, projects=[MAIN], tags=['whole:yes']).run()
     monkeypatch.setattr(run_sync, 'MAX_ROWS', 100)
-    run = Driver.of(wandb, projects=[MAIN]).run()
+    driver = Driver.of(wandb, projects=[MAIN], max_rows_per_refresh=100)
+    run = driver.run()
     assert 'more than 100 runs in 7 days' in run.warnings[0]
     assert run.value('metta.collector.truncated', 'block:runs') == 1
+    # The live runs are all there, whenever they were created, and the newest ones of the others.
+    for name in ('training.elapsed_hours.avg', 'training.elapsed_hours.max', 'runs.pending_hours.max'):
+        assert run.value(f'metta.wandb.{name}') == pytest.approx(whole.require(f'metta.wandb.{name}'))
+    assert run.value('metta.wandb.training.duration_hours') is not None
+    # A refresh of changes does not complete the table.
+    wandb.pass_time(900)
+    assert driver.run().value('metta.collector.truncated', 'block:runs') == 1
 
 
 def test_a_state_of_another_version_is_read_again(wandb):
