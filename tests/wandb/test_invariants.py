@@ -13,8 +13,12 @@ pytestmark = pytest.mark.integration
 
 CATALOG = catalog.load('wandb')
 # Only memory has these: what happened since the last refresh, and a day of readings.
-OF_MEMORY = ('runs.finished', 'training.run_duration_hours', 'gpus.utilization_24h_pct')
-OF_MEMORY += ('gpus.utilization_24h_coverage_pct',)
+OF_MEMORY = (
+    'runs.finished',
+    'training.run_duration_hours',
+    'gpus.utilization_24h_pct',
+    'gpus.utilization_24h_coverage_pct',
+)
 OTHER = 'reader:other'
 
 
