@@ -9,7 +9,7 @@ p.dashboard(
   variables,
   [
     p.about(
-      'Reliability of main, and the CI runs and reviews that protect it. Skipped, canceled and unfinished runs count neither as good nor as bad.',
+      'Reliability of main, and the CI runs and reviews that protect it. Skipped, canceled and unfinished runs count neither as good nor as bad.\n\nIf main is red: click on the number of failing tests, which leads to the failed runs on GitHub.',
       [['Definitions of the metrics', 'metrics/github'], ['The source', 'sources/github']],
       5,
     ),

@@ -15,7 +15,7 @@ p.dashboard(
   variables,
   [
     p.about(
-      'Overview of all sources. Each group has a dashboard of its own with the details.',
+      'Overview of all sources. Each group has a dashboard of its own with the details.\n\nLook at the alerts first, then at the connections. The reason why a source is not OK:\n- on a host: `sudo -u dd-agent datadog-agent status`\n- in a cluster: `kubectl -n datadog exec deployment/datadog-clusterchecks -- agent status collector`',
       [['All metrics', 'metrics'], ['When a source is red', 'troubleshooting'], ['The dashboards', 'dashboards']],
       5,
     ),
