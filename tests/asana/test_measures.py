@@ -521,6 +521,19 @@ def test_parts_add_up(tasks):
         assert 0 <= values['velocity.completion_rate_pct'] <= 100
 
 
+@given(st.lists(some_tasks(), min_size=1, max_size=20), st.data())
+def test_a_task_less_raises_no_total_and_the_order_does_not_matter(tasks, data):
+    values = of_tasks(*tasks)
+    turned = of_tasks(*tasks[::-1])
+    assert {name: value is None for name, value in values.items()} == {name: turned[name] is None for name in values}
+    assert all(value is None or value == pytest.approx(turned[name]) for name, value in values.items())
+    left = list(tasks)
+    del left[data.draw(st.integers(0, len(tasks) - 1))]
+    less = of_tasks(*left)
+    totals = [name for name in values if name.startswith(('tasks.', 'users.', 'velocity.completed'))]
+    assert [name for name in totals if less[name] > values[name]] == []
+
+
 @given(st.lists(st.tuples(st.floats(0, 400), st.sampled_from(['Triage', 'Active', 'Backlog', 'x', None])), max_size=30))
 def test_sections_and_ages_add_up(rows):
     values = of_bugs(*(bug(age=age, section=section) for age, section in rows))
