@@ -33,7 +33,12 @@ QUERIES = {
 }
 # Types whose groups are remembered for a time of one's choice.
 REMEMBERING = tuple(one for one in QUERIES if one != 'service check')
+# Longest evaluation window of these types: 2880 minutes.
+LONGEST_SEARCH = 48 * HOUR
+_SECONDS = {'m': 60, 'h': HOUR, 'd': 24 * HOUR}
 _DURATION = re.compile(r'(\d+)([mhd])')
+_LAST = re.compile(r'\.last\("(\w+)"\)')
+_COMPOSITE = re.compile(r'[\s()!&|\d]+')
 
 
 @rule('SCHEMA')
@@ -49,19 +54,27 @@ def requests_ask(view: View) -> Iterator[Problem]:
 def variables_have_values(view: View) -> Iterator[Problem]:
     """Values of template variables and presets are not empty, and are given in one way."""
     for index, one in objects(view.body, 'template_variables'):
-        for place, value in texts(one, 'defaults'):
-            if not value:
-                yield Problem(f'template_variables[{index}].defaults[{place}]', 'is empty; use "*" for all values')
+        for key in ('defaults', 'available_values'):
+            yield from _empty(one, key, f'template_variables[{index}]')
     for index, preset in objects(view.body, 'template_variable_presets'):
         for place, one in objects(preset, 'template_variables'):
+            path = f'template_variable_presets[{index}].template_variables[{place}]'
+            yield from _empty(one, 'values', path)
             if 'value' in one and 'values' in one:
-                path = f'template_variable_presets[{index}].template_variables[{place}].value'
-                yield Problem(path, 'not together with `values`')
+                yield Problem(f'{path}.value', 'not together with `values`')
+
+
+def _empty(one: dict[str, Any], key: str, path: str) -> Iterator[Problem]:
+    for place, value in texts(one, key):
+        if not value:
+            yield Problem(f'{path}.{key}[{place}]', 'is empty; use "*" for all values')
 
 
 @rule('SCHEMA')
 def automatic_places(view: View) -> Iterator[Problem]:
-    """Widgets of an automatic layout have no places."""
+    """Widgets of an automatic layout have no places; a free layout has places and no reflow."""
+    if view.body.get('layout_type') == 'free' and view.body.get('reflow_type'):
+        yield Problem('reflow_type', 'only with layout_type ordered')
     if view.body.get('reflow_type') != 'auto':
         return
     for widget in view.widgets:
@@ -81,8 +94,12 @@ def monitors_of_an_slo(view: View) -> Iterator[Problem]:
 
 @rule('SCHEMA', kinds=('monitor',))
 def query_of_the_type(view: View) -> Iterator[Problem]:
-    """The query of a monitor is one of its type."""
+    """The query of a monitor is one of its type, over a window that the type allows."""
     kind, query = text(view.body, 'type'), text(view.body, 'query').strip()
+    if kind == 'composite' and not _COMPOSITE.fullmatch(query):
+        yield Problem('definition.query', 'a composite combines ids of monitors, such as 12345 && !67890')
+    if kind in REMEMBERING and (last := _LAST.search(query)) and not 60 <= _length(last[1]) <= LONGEST_SEARCH:
+        yield Problem('definition.query', f'{last[1]}: the window of a {kind} is at least a minute and at most 2 days')
     start = QUERIES.get(kind)
     if query and start and not query.startswith((start, 'formula(')):
         yield Problem('definition.query', f'a {kind} begins with {start}')
@@ -115,9 +132,13 @@ def _retention(kind: str, options: dict[str, Any]) -> Iterator[Problem]:
     if 'group_retention_duration' not in options:
         return
     place, value = f'{OPTIONS}.group_retention_duration', text(options, 'group_retention_duration')
-    found = _DURATION.fullmatch(value)
-    length = int(found[1]) * {'m': 60, 'h': HOUR, 'd': 24 * HOUR}[found[2]] if found else None
-    if length is None or not RETENTION[0] <= length <= RETENTION[1]:
+    if not RETENTION[0] <= _length(value) <= RETENTION[1]:
         yield Problem(place, f'{value!r}: from 1h to 72h, such as 60m, 1h or 2d')
     if kind not in REMEMBERING:
         yield Problem(place, f'not an option of a {kind}')
+
+
+def _length(duration: str) -> int:
+    """Return the seconds of a duration such as `2d`; 0 for another text."""
+    found = _DURATION.fullmatch(duration)
+    return int(found[1]) * _SECONDS[found[2]] if found else 0
