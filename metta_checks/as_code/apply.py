@@ -11,7 +11,8 @@ from metta_checks.core.errors import SHAPE_ERRORS
 
 from . import marker
 from .asset import Asset, AssetError, walk_widgets
-from .canonical import ABSENT, Change, canonical, changes, default_of, writable
+from .canonical import canonical, default_of, writable
+from .changes import ABSENT, Change, changes
 from .declared import Declared
 from .marker import Marker
 from .plan import CREATE, ERROR, UPDATE, Plan, Step

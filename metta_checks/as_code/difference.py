@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from difflib import SequenceMatcher
 from typing import Any
 
-from .canonical import ABSENT, Change
+from .changes import ABSENT, Change
 
 # A value of this length fits on the line of its path.
 MAX_VALUE = 160

@@ -9,7 +9,8 @@ from typing import Any
 
 from . import marker, recipients
 from .asset import KINDS, Asset, AssetError, matches
-from .canonical import Change, canonical, changes, writable
+from .canonical import canonical, writable
+from .changes import Change, changes
 from .marker import Marker
 from .remote import Datadog, Live, Refused, RemoteError, Unavailable
 

@@ -13,7 +13,9 @@ from metta_checks.core.errors import SHAPE_ERRORS
 
 from . import files, plan
 from .asset import KINDS, Asset, AssetError, dump, load, matches
-from .canonical import Change, canonical, changes, merge
+from .canonical import canonical
+from .changes import Change, changes
+from .merge import merge
 from .remote import Datadog, Live, RemoteError
 
 

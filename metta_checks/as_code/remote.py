@@ -19,7 +19,8 @@ from urllib3.exceptions import HTTPError, MaxRetryError
 
 from . import marker
 from .asset import AssetError
-from .canonical import canonical, same
+from .canonical import canonical
+from .changes import same
 from .connection import ATTEMPTS, TIMEOUT, UnusableSetting, configure, is_redirect
 from .marker import Marker
 

@@ -7,8 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from metta_checks.as_code import marker
-from metta_checks.as_code.canonical import ABSENT, Change, canonical, changes, merge, same
+from metta_checks.as_code.canonical import canonical
+from metta_checks.as_code.changes import ABSENT, Change, changes, same
 from metta_checks.as_code.marker import Marker
+from metta_checks.as_code.merge import merge
 
 from . import documents
 from .documents import BODIES, copied, dashboard, monitor, slo, timeseries
@@ -74,6 +76,7 @@ EQUAL = [
     ),
     ('monitor', {'type': 'metric alert'}, {'type': 'query alert'}),
     ('monitor', {'tags': ['b', 'a']}, {'tags': ['a', 'b']}),
+    ('monitor', {'options': {'min_failure_duration': 0, 'min_location_failed': 1}}, {}),
     ('monitor', {'options': {'new_host_delay': 300, 'silenced': {}, 'locked': False}}, {}),
     ('monitor', {'options': {'thresholds': {'critical': 1.0}}}, {'options': {'thresholds': {'critical': 1}}}),
     ('monitor', {'priority': None, 'overall_state': 'OK', 'creator': {}}, {}),

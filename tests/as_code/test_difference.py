@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metta_checks.as_code.canonical import ABSENT, Change
+from metta_checks.as_code.changes import ABSENT, Change
 from metta_checks.as_code.difference import AROUND, MAX_VALUE, lines
 
 LONG = 'word ' * 60

@@ -6,7 +6,7 @@ import pytest
 
 from metta_checks.as_code import marker, plan
 from metta_checks.as_code.asset import Asset, AssetError
-from metta_checks.as_code.canonical import Change
+from metta_checks.as_code.changes import Change
 from metta_checks.as_code.marker import Marker
 from metta_checks.as_code.plan import CREATE, DELETE, ERROR, SAME, UPDATE, Decisions, decisions, make
 from metta_checks.as_code.remote import Datadog, Refused

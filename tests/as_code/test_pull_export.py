@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from metta_checks.as_code import apply, export, marker, pull
 from metta_checks.as_code.asset import Asset, AssetError, load
-from metta_checks.as_code.canonical import canonical, changes
+from metta_checks.as_code.canonical import canonical
+from metta_checks.as_code.changes import changes
 from metta_checks.as_code.marker import Marker
 from metta_checks.as_code.plan import make
 from metta_checks.as_code.remote import Datadog

@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 
 from metta_checks.as_code import apply, marker
 from metta_checks.as_code.asset import Asset, load, walk_widgets
-from metta_checks.as_code.canonical import canonical, merge, same
+from metta_checks.as_code.canonical import canonical
+from metta_checks.as_code.changes import same
 from metta_checks.as_code.declared import declared
 from metta_checks.as_code.marker import Marker
+from metta_checks.as_code.merge import merge
 from metta_checks.as_code.plan import CREATE, SAME, UPDATE, Decisions, make
 from metta_checks.as_code.remote import Datadog, Unavailable
 from sandbox import Running

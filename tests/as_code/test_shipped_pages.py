@@ -13,6 +13,7 @@ import pytest
 
 from metta_checks.as_code.asset import load, walk_widgets
 from metta_checks.as_code.declared import Declared, declared
+from metta_checks.as_code.preview import drawings
 from metta_checks.as_code.preview.chart import Happening
 from metta_checks.as_code.preview.page import MAX_BYTES, dashboard_page
 from metta_checks.as_code.preview.recorded import States, origin, stamp
@@ -89,14 +90,16 @@ def recording() -> Recording:
 
 @pytest.fixture(scope='module')
 def pages(recording, tmp_path_factory) -> dict[str, Path]:
-    """All pages by key."""
+    """All pages by key, with few drawings beyond those at first, which are in test_page_variables.py."""
     folder = tmp_path_factory.mktemp('shipped')
     states = States(recording, ASSETS)
     found = {}
-    for asset in DASHBOARDS:
-        text = dashboard_page(asset, origin(recording, states, asset.body, stamp(recording, END)))
-        found[asset.key] = folder / f'{asset.key}.html'
-        found[asset.key].write_text(text, encoding='utf-8')
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(drawings, 'MAX_BYTES', 100_000)
+        for asset in DASHBOARDS:
+            text = dashboard_page(asset, origin(recording, states, asset.body, stamp(recording, END)))
+            found[asset.key] = folder / f'{asset.key}.html'
+            found[asset.key].write_text(text, encoding='utf-8')
     return found
 
 

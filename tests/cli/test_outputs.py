@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner, Result
 from werkzeug.wrappers import Request, Response
 
-from metta_checks.as_code import canonical, export, files
+from metta_checks.as_code import canonical, export, files, merge
 from metta_checks.as_code.asset import Asset, AssetError
 from metta_checks.as_code.build import build, write
 from metta_checks.cli.main import app
@@ -195,7 +195,7 @@ def test_every_other_form_is_a_typed_error(asset: Asset) -> None:
                 with suppress(AssetError):
                     export.export(changed, style)
             with suppress(AssetError):
-                canonical.merge(asset.kind, asset.body, body)
+                merge.merge(asset.kind, asset.body, body)
     assert number > 50
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from metta_checks.as_code import difference
 from metta_checks.as_code.apply import Result
-from metta_checks.as_code.canonical import Change
+from metta_checks.as_code.changes import Change
 from metta_checks.as_code.plan import CREATE, DELETE, ERROR, SAME, UPDATE, Plan, Step
 from metta_checks.as_code.pull import Pulled
 from metta_checks.as_code.remote import Live
