@@ -82,6 +82,7 @@ class AsanaCheck(Source['InstanceConfig', Known]):
     """Tasks, projects and bugs of one workspace."""
 
     SOURCE = 'asana'
+    HEALTH = 'see https://status.asana.com'
     MEMORY = Known
     LABEL_OPTIONS = ('workspace_gid', 'bugs_project_gid')
     SECRET_OPTIONS = ('access_token',)

@@ -316,10 +316,10 @@ class Refusals(ResponsePolicy):
             message = text(_first_error(response).get('message')) or ''
             if any(words in message.lower() for words in ('offset', 'pagination token')):
                 return OffsetExpired(f'{said}: the offset has expired')
-            return Rejected(f'{said}: {_reason(response)}; {GID_HINT}')
+            return Rejected(f'{said}: {_reason(response)}', remedy=GID_HINT)
         if response.status in EXPLAINED and text(_first_error(response).get('message')):
             kind, words, remedy = EXPLAINED[response.status]
-            return kind(f'{said}: {words}: {_reason(response)}; {REMEDIES[remedy]}')
+            return kind(f'{said}: {words}: {_reason(response)}', remedy=REMEDIES[remedy])
         return None
 
 

@@ -14,8 +14,11 @@ class SourceError(Exception):
     # True: the remaining blocks of the refresh would fail, too, and are not tried.
     fatal = False
 
-    def __init__(self, message: str, *, reason: str | None = None) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, *, reason: str | None = None, remedy: str = '') -> None:
+        super().__init__(f'{message}; {remedy}' if remedy else message)
+        # The message without the advice, and the advice.
+        self.fact = message
+        self.remedy = remedy
         if reason is not None:
             self.reason = reason
 

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from http.client import HTTPException
+from http.client import responses as http_phrases
 from types import MappingProxyType
 from typing import Any, Protocol, TypeVar
 from urllib.parse import urljoin, urlsplit
@@ -33,6 +34,7 @@ from .errors import (
     Unauthorized,
     Unavailable,
 )
+from .fields import items, mapping, text
 from .limits import RateLimits
 from .paging import Page, pages
 from .text import one_line
@@ -47,6 +49,9 @@ MAX_REDIRECTS = 5
 REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
 RETRIED_STATUSES = frozenset({502, 503, 504})
 DEFAULT_WAIT_SECONDS = 60
+# Fields of JSON in which services give the reason of a refusal, the most telling ones first.
+REASON_FIELDS = ('message', 'error_description', 'detail', 'error')
+MAX_REASON = 300
 BAD_PROXY = (
     requests.exceptions.ProxyError,
     # The URL of the request itself was read before.
@@ -156,7 +161,7 @@ class ResponsePolicy:
 
     def reason(self, response: Response) -> str:
         """Return the service's own words about a refusal, for messages; empty without any."""
-        return ''
+        return stated_reason(response)
 
 
 @dataclass(frozen=True, slots=True)
@@ -458,7 +463,28 @@ class Api:
         advice = self._endpoint.remedies.get(remedy)
         if reason is None and issubclass(kind, Unavailable):
             reason = remedy
-        return kind(f'{message}; {advice}' if advice else message, reason=reason)
+        return kind(message, reason=reason, remedy=advice or '')
+
+
+def stated_reason(response: Response) -> str:
+    """Return the reason that the JSON of a refusal states in one of the usual fields.
+
+    Empty without one, and for one that only repeats the status.
+    """
+    try:
+        body = response.json_object()
+    except BadPayload:
+        return ''
+    for part in (body, mapping(body.get('error')), *(items(body.get('errors')) or ())):
+        for name in REASON_FIELDS:
+            if reason := text((mapping(part) or {}).get(name)):
+                return '' if is_phrase(reason, response.status) else one_line(reason, MAX_REASON)
+    return ''
+
+
+def is_phrase(words: str, status: int) -> bool:
+    """Return True if words are the standard phrase of a status, such as "Not Found"."""
+    return words.strip(' .').lower() == http_phrases.get(status, '').lower()
 
 
 def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:

@@ -16,7 +16,19 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from datadog_checks.base import AgentCheck, ConfigurationError
 
-from . import blocks, catalog, diagnosis, emission, identity, option_errors, preconditions, restore, secrets, stored
+from . import (
+    blocks,
+    catalog,
+    diagnosis,
+    emission,
+    identity,
+    option_errors,
+    preconditions,
+    remedies,
+    restore,
+    secrets,
+    stored,
+)
 from .blocks import BlockRunner
 from .budget import Budget
 from .clock import Clock, SystemClock
@@ -76,6 +88,8 @@ class Source(AgentCheck, Generic[Config, Memory]):
     READING_OPTIONS: ClassVar[tuple[str, ...]] = ()
     # The type of `memory`: a stored dataclass whose fields have defaults.
     MEMORY: ClassVar[Any] = stored.NoMemory
+    # How to see whether the service works, for people; follows `metta-checks doctor`'s advice to wait.
+    HEALTH: ClassVar[str] = ''
     # True: a partial refresh covers only the blocks whose wait is over (see Refresh.due). Not for sources with
     # subjects.
     RESUME_ALONE: ClassVar[bool] = False
@@ -95,6 +109,7 @@ class Source(AgentCheck, Generic[Config, Memory]):
         self.limits = RateLimits(system)
         self.snapshot = Snapshot()
         self.memory = self.MEMORY()
+        self._addresses: list[str] = []
         self._is_overdue = False
         self._has_run = False
         self._has_duplicate = False
@@ -166,7 +181,17 @@ class Source(AgentCheck, Generic[Config, Memory]):
 
     def api(self, endpoint: Endpoint) -> Api:
         """Return a client of an HTTP interface that spends the budget of this instance."""
+        self._addresses.append(endpoint.url)
         return Api(self.http, endpoint, budget=self.budget, limits=self.limits)
+
+    def address(self) -> str:
+        """Return the address of the service, for messages; empty before `connect`."""
+        return next(iter(self._addresses), '')
+
+    def failure(self, name: str, error: SourceError) -> Finding:
+        """Return the finding about an error: the service's own reason, and what to do."""
+        advice = remedies.remedy(error, source=self.SOURCE, url=self.address(), health=self.HEALTH)
+        return self._shown(Finding(name, 'fail', error.fact, advice))
 
     def read_timeout(self, default: float) -> float:
         """Return the seconds to wait for an answer: option `read_timeout` or `timeout`, or the source's own default."""
@@ -504,20 +529,23 @@ class Source(AgentCheck, Generic[Config, Memory]):
             keep = max(KEEP_INTERVALS * self.config.refresh_interval, KEEP_SECONDS)
             yield from diagnosis.of_age(elapsed, keep)
             for finding in self.probe():
-                yield replace(
-                    finding,
-                    name=one_line(finding.name, 100),
-                    message=self.sanitize(one_line(finding.message)),
-                    remedy=self.sanitize(one_line(finding.remedy)),
-                )
+                yield self._shown(finding)
         except OutOfBudget as error:
-            yield Finding('budget', 'warning', self.sanitize(one_line(str(error))))
+            yield replace(self.failure(error.reason, error), status='warning')
         except SourceError as error:
-            yield Finding(error.reason, 'fail', self.sanitize(one_line(str(error))))
+            yield self.failure(error.reason, error)
         except ConfigurationError as error:
             yield Finding('configuration', 'fail', self.sanitize(str(error)))
         # Last, because it is known from the answers, refusals included.
         yield from diagnosis.of_clock(self.budget.skew)
+
+    def _shown(self, finding: Finding) -> Finding:
+        return replace(
+            finding,
+            name=one_line(finding.name, 100),
+            message=self.sanitize(one_line(finding.message)),
+            remedy=self.sanitize(one_line(finding.remedy)),
+        )
 
     def _diagnose(self) -> None:
         report: dict[str, Callable[..., None]] = {

@@ -140,6 +140,10 @@ class Aws:
         except sdk.UnknownRegionError:
             return 'aws'
 
+    def address(self, service: str, region: str) -> str:
+        """Return the address of a service in a region."""
+        return self._access.endpoint_url or f'https://{service}.{region}.amazonaws.com'
+
     # Sessions and clients.
 
     def _configured_region(self) -> str | None:
@@ -187,7 +191,7 @@ class Aws:
     def _options(self, service: str, region: str) -> dict[str, Any]:
         """Return the arguments of a client: endpoint, timeouts, proxies and certificates."""
         wrapper = self._http.options
-        address = self._access.endpoint_url or f'https://{service}.{region}.amazonaws.com'
+        address = self.address(service, region)
         proxies = wrapper['proxies']
         if proxies is not None:
             # Empty addresses in the wrapper mean "without a proxy".

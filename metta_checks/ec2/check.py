@@ -63,6 +63,7 @@ class Ec2Check(Source['InstanceConfig', Known]):
     """Instances, volumes, snapshots and their list price, of one account over one or more regions."""
 
     SOURCE = 'ec2'
+    HEALTH = 'see https://health.aws.amazon.com/health/status'
     MEMORY = Known
     # Without `access_key_id`: messages do not show the access key.
     LABEL_OPTIONS = ('regions', 'role_arn', 'profile')
@@ -78,6 +79,10 @@ class Ec2Check(Source['InstanceConfig', Known]):
         self._aws = Aws(self.settings.access, self.http, self.budget, self.now, self.settings.regions)
         self.client = Client(self._aws)
         self.cost_explorer = CostExplorer(self._aws)
+
+    def address(self) -> str:
+        """Return the address of the service that tells the account, which `probe` asks first."""
+        return self._aws.address('sts', self._aws.home) if self._aws is not None else ''
 
     def close(self) -> None:
         """Close the connections, those of the AWS SDK included."""

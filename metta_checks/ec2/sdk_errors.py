@@ -186,54 +186,57 @@ def _reason(message: str) -> str:
 def _denied(refusal: Refusal) -> SourceError:
     if refusal.action == f'sts:{WEB_IDENTITY}':
         return Unauthorized(
-            f'{refusal.where} was refused ({refusal.detail}); check the trust policy of the role in AWS_ROLE_ARN: it '
-            'must allow this identity, such as namespace and name of the Kubernetes service account'
+            f'{refusal.where} was refused ({refusal.detail})',
+            remedy='check the trust policy of the role in AWS_ROLE_ARN: it must allow this identity, such as namespace '
+            'and name of the Kubernetes service account',
         )
     if refusal.action == f'sts:{ASSUME_ROLE}':
         return Unauthorized(
-            f'{refusal.where} was refused ({refusal.detail}); check the options `role_arn` and `external_id`, the '
-            'trust policy of the role, and that the credentials may assume it'
+            f'{refusal.where} was refused ({refusal.detail})',
+            remedy='check the options `role_arn` and `external_id`, the trust policy of the role, and that the '
+            'credentials may assume it',
         )
     # AWS uses the same code where Cost Explorer is not enabled.
     enabled = ', and check that Cost Explorer is enabled' if refusal.action.startswith('ce:') else ''
     return Forbidden(
-        f'{refusal.where} is not allowed ({refusal.detail}); add {refusal.action} to the IAM policy of the credentials'
-        f'{enabled}'
+        f'{refusal.where} is not allowed ({refusal.detail})',
+        remedy=f'add {refusal.action} to the IAM policy of the credentials{enabled}',
     )
 
 
 def _expired(refusal: Refusal) -> SourceError:
     return Unauthorized(
-        f'{refusal.where}: the credentials have expired ({refusal.detail}); renew them, and check the clock of this '
-        'machine'
+        f'{refusal.where}: the credentials have expired ({refusal.detail})',
+        remedy='renew them, and check the clock of this machine',
     )
 
 
 def _refused(refusal: Refusal) -> SourceError:
     # Without the reason: it may quote the signed request, and with it a session token.
     return Unauthorized(
-        f'{refusal.where}: the credentials were not accepted ({refusal.code}); check the options `access_key_id`, '
-        '`secret_access_key` and `profile` or the role of this machine'
+        f'{refusal.where}: the credentials were not accepted ({refusal.code})',
+        remedy='check the options `access_key_id`, `secret_access_key` and `profile` or the role of this machine',
     )
 
 
 def _identity_refused(refusal: Refusal) -> SourceError:
     return Unauthorized(
-        f'{refusal.where}: the identity token of this machine was not accepted ({refusal.detail}); check the identity '
-        'provider of the cluster in IAM, and the role in AWS_ROLE_ARN'
+        f'{refusal.where}: the identity token of this machine was not accepted ({refusal.detail})',
+        remedy='check the identity provider of the cluster in IAM, and the role in AWS_ROLE_ARN',
     )
 
 
 def _not_subscribed(refusal: Refusal) -> SourceError:
     return Forbidden(
-        f'{refusal.where}: the account may not use this service yet ({refusal.detail}); a new account is verified '
-        'first, see its AWS console'
+        f'{refusal.where}: the account may not use this service yet ({refusal.detail})',
+        remedy='a new account is verified first, see its AWS console',
     )
 
 
 def _not_opted_in(refusal: Refusal) -> SourceError:
     return Forbidden(
-        f'{refusal.where}: the account has not opted in ({refusal.detail}); opt in, or choose another `idle.source`'
+        f'{refusal.where}: the account has not opted in ({refusal.detail})',
+        remedy='opt in, or choose another `idle.source`',
     )
 
 
@@ -277,30 +280,35 @@ BY_CODE: tuple[tuple[frozenset[str], Callable[[Refusal], SourceError]], ...] = (
 
 def _unauthorized(where: str) -> SourceError:
     return Unauthorized(
-        f'{where}: no usable credentials; set `role_arn`, `profile` or `access_key_id`, or give this machine a role'
+        f'{where}: no usable credentials',
+        remedy='set `role_arn`, `profile` or `access_key_id`, or give this machine a role',
     )
 
 
 def _timed_out(where: str) -> SourceError:
     return TimedOut(
-        f'{where} gave no answer in time; check the network, or raise the options `connect_timeout` and `read_timeout`'
+        f'{where} gave no answer in time',
+        remedy='check the network, or raise the options `connect_timeout` and `read_timeout`',
     )
 
 
 def _proxy(where: str) -> SourceError:
-    return Unavailable(f'{where}: the proxy did not connect; check the option `proxy`', reason='proxy')
+    return Unavailable(f'{where}: the proxy did not connect', reason='proxy', remedy='check the option `proxy`')
 
 
 def _tls(where: str) -> SourceError:
     return Unavailable(
-        f'{where}: the TLS certificate was not accepted; check the options `tls_ca_cert` and `tls_verify`', reason='tls'
+        f'{where}: the TLS certificate was not accepted',
+        reason='tls',
+        remedy='check the options `tls_ca_cert` and `tls_verify`',
     )
 
 
 def _unreachable(where: str) -> SourceError:
     return Unavailable(
-        f'{where}: no connection; is there such a region? check `regions`, `endpoint_url`, DNS and the proxy options',
+        f'{where}: no connection',
         reason='unreachable',
+        remedy='is there such a region? check `regions`, `endpoint_url`, DNS and the proxy options',
     )
 
 

@@ -12,7 +12,7 @@ from datadog_checks.base import ConfigurationError
 from ..core import http
 from ..core.blocks import subjects
 from ..core.diagnosis import Finding
-from ..core.errors import Forbidden, NotFound, Rejected, SourceError
+from ..core.errors import NotFound, Rejected, SourceError
 from ..core.memo import Ages, Learned
 from ..core.refresh import Attempt, Refresh, need
 from ..core.snapshot import KEEP_INTERVALS
@@ -72,6 +72,7 @@ REMEDIES = {
     'timeout': 'check the network, or raise option `timeout`',
     'tls': 'check `api_url` and option `tls_ca_cert`',
 }
+GRANT = 'do what GitHub says; permissions are granted in the settings of the token or App'
 
 
 @stored
@@ -96,6 +97,7 @@ class GitHubCheck(Source['InstanceConfig', KnownServer]):
     """Pull requests, commits, CI and developers of one or more repositories."""
 
     SOURCE = 'github'
+    HEALTH = 'see https://www.githubstatus.com'
     MEMORY = KnownServer
     LABEL_OPTIONS = ('organization', 'repositories')
     SECRET_OPTIONS = ('token', 'app_private_key')
@@ -652,8 +654,8 @@ class GitHubCheck(Source['InstanceConfig', KnownServer]):
         for slug in selected[:PROBED_REPOSITORIES]:
             owner, name = slug.split('/')
             now = self.now()
-            yield from _tried(f'{slug} contents and pull requests', self._try_overview, slug)
-            yield from _tried(f'{slug} actions', self.client.runs, owner, name, now, now, 1)
+            yield from self._tried(f'{slug} contents and pull requests', self._try_overview, slug)
+            yield from self._tried(f'{slug} actions', self.client.runs, owner, name, now, now, 1)
         version = self.client.enterprise_version
         if version and (note := enterprise.lacks_activity(version)):
             yield Finding('force pushes', 'warning', note, 'update the server')
@@ -665,20 +667,18 @@ class GitHubCheck(Source['InstanceConfig', KnownServer]):
             raise found
         return found
 
+    def _tried(self, part: str, ask: Callable[..., object], *args: object) -> Iterator[Finding]:
+        """Yield the finding about an answer, and one for each part of it that GitHub does not show."""
+        try:
+            found = ask(*args)
+        except SourceError as error:
+            yield self.failure(part, error)
+            return
+        yield Finding(part, 'ok', 'readable')
+        for name, message in found.missing.items() if isinstance(found, Overview) else ():
+            yield Finding(f'{part}: {name}', 'warning', message, GRANT)
+
 
 def _has_no_branch(overview: Overview | None) -> bool:
     """Return whether GitHub has said that the repository has no default branch."""
     return overview is not None and overview.default_branch is None and 'defaultBranchRef' not in overview.missing
-
-
-def _tried(part: str, ask: Callable[..., object], *args: object) -> Iterator[Finding]:
-    """Yield the finding about an answer, and one for each part of it that GitHub does not show."""
-    try:
-        found = ask(*args)
-    except SourceError as error:
-        remedy = 'do what GitHub says; permissions are granted in the settings of the token or App'
-        yield Finding(part, 'fail', str(error), remedy if error.reason == Forbidden.reason else '')
-        return
-    yield Finding(part, 'ok', 'readable')
-    for name, message in found.missing.items() if isinstance(found, Overview) else ():
-        yield Finding(f'{part}: {name}', 'warning', message)

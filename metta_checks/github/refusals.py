@@ -153,11 +153,11 @@ def refused(response: Response) -> SourceError | None:
     said = f'{response.request} answered HTTP {status}'
     reason, advice = Refusal.of(response).reason, sign_on(response)
     if status == HTTPStatus.FORBIDDEN:
-        parts = (reason or 'GitHub gives no reason', advice or _permission(response, reason))
-        return Forbidden(f'{said}: {"; ".join(part for part in parts if part)}')
+        why = reason or 'GitHub gives no reason'
+        return Forbidden(f'{said}: {why}', remedy=advice or _permission(response, reason))
     if status == HTTPStatus.NOT_FOUND and advice:
         # GitHub hides what it protects.
-        return Forbidden(f'{said}: {"; ".join(part for part in (reason, advice) if part)}')
+        return Forbidden(f'{said}: {reason}' if reason else said, remedy=advice)
     if status == HTTPStatus.NOT_FOUND and reason:
         return NotFound(f'{said}: {reason}')
     return None

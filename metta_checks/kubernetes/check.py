@@ -58,6 +58,7 @@ class KubernetesCheck(Source['InstanceConfig', NoMemory]):
     """One cluster."""
 
     SOURCE = 'kubernetes'
+    HEALTH = 'try `kubectl get --raw /readyz`'
     LABEL_OPTIONS = ('cluster_name', 'context', 'kubeconfig', 'namespaces')
     SECRET_OPTIONS = ('token', 'prometheus_token')
 
@@ -236,11 +237,11 @@ class KubernetesCheck(Source['InstanceConfig', NoMemory]):
         try:
             self.client.reach(kind)
         except Forbidden as error:
-            return Finding(name, 'fail', str(error), f'add to the ClusterRole: {kind.rule}')
+            return Finding(name, 'fail', error.fact, f'add to the ClusterRole: {kind.rule}')
         except (NotFound, Unavailable) as error:
             if kind is not POD_METRICS:
                 raise
-            return Finding(name, 'fail', str(error), 'install metrics-server, or set `collect_usage: false`')
+            return Finding(name, 'fail', error.fact, 'install metrics-server, or set `collect_usage: false`')
         return Finding(name, 'ok', 'allowed')
 
     def verifies_tls(self) -> bool:

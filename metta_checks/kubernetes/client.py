@@ -256,8 +256,11 @@ class Client:
         except Forbidden as error:
             where = f'in namespace {scope}' if scope else 'in the whole cluster'
             group = f' of API group {kind.group}' if kind.group else ''
+            # The words of the API server, which name the user and the authorizer.
+            reason = error.fact.partition(': permission denied')[2]
             raise Forbidden(
-                f'the credentials may not list {kind.plural}{group} {where} (HTTP 403); missing RBAC rule: {kind.rule}'
+                f'the credentials may not list {kind.plural}{group} {where} (HTTP 403){reason}',
+                remedy=f'missing RBAC rule: {kind.rule}',
             ) from error
 
     def _patiently(self, path: str, params: Mapping[str, Any], accept: tuple[int, ...]) -> Response:

@@ -114,6 +114,7 @@ class SkyPilotCheck(Source['InstanceConfig', Known]):
     """Managed jobs, clusters and their cost of one API server."""
 
     SOURCE = 'skypilot'
+    HEALTH = 'try `sky api info` on a machine of yours'
     MEMORY = Known
     SECRET_OPTIONS = ('token', 'password')
     READING_OPTIONS = ('result_timeout',)
@@ -334,7 +335,7 @@ class SkyPilotCheck(Source['InstanceConfig', Known]):
         except ControllerIdle as error:
             yield Finding('job controller', 'ok', str(error))
         except ControllerDown as error:
-            yield Finding('job controller', 'fail', str(error), 'check the controller with `sky status --refresh`')
+            yield Finding('job controller', 'fail', error.fact, 'check the controller with `sky status --refresh`')
         else:
             total = queue.total if queue.total is not None else len(queue.jobs)
             yield Finding('job controller', 'ok', f'{total} jobs are visible')

@@ -284,8 +284,8 @@ class Refusals(ResponsePolicy):
             return _redirected(response, answered)
         if response.status == 403:
             return NotPermitted(
-                f'{answered}: permission denied: {refusal_reason(response)}; give the account of option `token` or '
-                '`username` the role viewer and access to the workspaces'
+                f'{answered}: permission denied: {refusal_reason(response)}',
+                remedy='give the account of option `token` or `username` the role viewer and access to the workspaces',
             )
         if response.status in (400, 422):
             return Rejected(f'{answered}: the server does not accept the request: {refusal_reason(response)}')
@@ -310,5 +310,6 @@ def _redirected(response: Response, answered: str) -> SourceError:
         )
     return Unauthorized(
         f'{answered}: a redirect to {place(target.geturl())}, probably a page to sign in, which the check does not '
-        'follow; behind an OAuth2 proxy, set option `token` to the token of a service account'
+        'follow',
+        remedy='behind an OAuth2 proxy, set option `token` to the token of a service account',
     )

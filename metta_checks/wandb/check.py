@@ -110,6 +110,7 @@ class WandbCheck(Source['InstanceConfig', Known]):
     """Runs, GPUs and summaries of an entity's projects."""
 
     SOURCE = 'wandb'
+    HEALTH = 'see https://status.wandb.com'
     MEMORY = Known
     LABEL_OPTIONS = ('entity', 'projects')
     SECRET_OPTIONS = ('api_key',)
@@ -326,14 +327,16 @@ class WandbCheck(Source['InstanceConfig', Known]):
         if RESOURCE in self.limits.observed:
             remaining, limit = self.limits.observed[RESOURCE]
             status = 'ok' if remaining > limit / 10 else 'warning'
-            yield Finding('rate limit', status, f'{remaining:.0f} of {limit:.0f} left', 'Raise `refresh_interval`.')
+            yield Finding(
+                'rate limit', status, f'{remaining:.0f} of {limit:.0f} left', 'raise option `refresh_interval`'
+            )
 
     def _probe_project(self, project: Project) -> Iterator[Finding]:
         name = f'project {project.name}'
         try:
             total = self.client.counts(project, {'total': {}})['total']
         except NotFound as error:
-            yield Finding(name, 'fail', str(error), 'Check the options `entity` and `projects`.')
+            yield Finding(name, 'fail', error.fact, 'check the options `entity` and `projects`')
             return
         yield Finding(name, 'ok', f'{total} runs')
         if self.client.dialect.heartbeat_filter is None:

@@ -111,7 +111,7 @@ class Client:
         data = self._ask('Viewer', 'query Viewer { viewer { id username entity } }', {})
         viewer = mapping(data.get('viewer'))
         if viewer is None:
-            raise Unauthorized('W&B does not recognize the API key; check option `api_key`')
+            raise Unauthorized('W&B does not recognize the API key', remedy='check option `api_key`')
         return Viewer.parse(viewer)
 
     def projects(self, entity: str) -> Iterator[str]:

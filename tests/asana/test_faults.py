@@ -67,7 +67,10 @@ def bugs_path(service):
 def test_a_wrong_token_is_critical_and_asks_once(asana):
     run = Driver.of(asana, access_token='2/wrong-token-wrong').run()
     assert run.error.startswith(f'asana ({asana.workspace.gid}): block projects: GET /api/1.0/users/me at 127.0.0.1')
-    assert 'answered HTTP 401: the credentials were not accepted; option `access_token` was rejected' in run.error
+    assert (
+        'answered HTTP 401: the credentials were not accepted: Not Authorized; option `access_token` was rejected'
+        in run.error
+    )
     assert run.status == AgentCheck.CRITICAL
     assert run.errors() == {(block, 'auth'): 1 for block in ('projects', 'bugs', 'tasks', 'tasks_total')}
     assert run.names == set()
@@ -94,7 +97,9 @@ def test_a_token_that_is_revoked_keeps_the_figures_for_a_while_then_shows_nothin
 def test_a_missing_scope_is_critical(asana):
     asana.faults.add('status', status=403)
     run = Driver.of(asana).run()
-    assert 'answered HTTP 403: permission denied; the user or service account of option `access_token`' in run.error
+    assert (
+        'answered HTTP 403: permission denied: fault; the user or service account of option `access_token`' in run.error
+    )
     assert run.status == AgentCheck.CRITICAL
     assert run.errors()['projects', 'permission'] == 1
 

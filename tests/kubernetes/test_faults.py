@@ -360,4 +360,4 @@ def test_diagnosis_names_what_is_missing(service):
 def test_diagnosis_of_a_wrong_token(service):
     found = findings(service, token='wrong')
     assert found['auth'].status == 'fail'
-    assert 'the token is invalid, expired' in found['auth'].message
+    assert 'the token is invalid, expired' in found['auth'].remedy

@@ -55,7 +55,7 @@ class TestCredentials:
     def test_a_wrong_or_missing_token_is_critical_and_asks_once(self, sky, credentials):
         run = Driver.of(sky, **credentials).run()
         assert run.error.startswith('skypilot: block jobs: POST /jobs/queue/v2 at 127.0.0.1:')
-        assert 'answered HTTP 401: the credentials were not accepted; check option `token`' in run.error
+        assert 'the credentials were not accepted: Authentication required; check option `token`' in run.error
         assert run.status == AgentCheck.CRITICAL
         assert run.errors() == {(block, 'auth'): 1 for block in ('jobs', 'clusters', 'cost')}
         assert run.names == set()

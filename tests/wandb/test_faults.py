@@ -56,7 +56,7 @@ def fail_operation(service, operation, body, status=200):
 def test_a_wrong_key_is_critical_and_asks_once(wandb):
     run = Driver.of(wandb, api_key='wrong' * 8).run()
     assert run.error.startswith('wandb (metta-ai): metta, block runs: POST /graphql at 127.0.0.1')
-    assert 'answered HTTP 401: the credentials were not accepted; check option `api_key`' in run.error
+    assert 'the credentials were not accepted: user is not logged in; check option `api_key`' in run.error
     assert run.status == AgentCheck.CRITICAL
     assert run.errors()['runs', 'auth'] == 2
     assert run.names == set()
@@ -94,7 +94,8 @@ def test_a_missing_permission_is_critical(wandb):
     wandb.faults.add('status', status=403)
     run = Driver.of(wandb, projects=[MAIN]).run()
     assert (
-        'permission denied; the user or service account of option `api_key` must be a member of the team' in run.error
+        'permission denied: fault; the user or service account of option `api_key` must be a member of the team'
+        in run.error
     )
     assert run.status == AgentCheck.CRITICAL
     assert set(run.errors()) == {(block, 'permission') for block in ('runs', 'counts', 'gpus')}
