@@ -127,7 +127,7 @@ def _instances(file: Path) -> Iterator[Configured]:
 
 def _sections(file: Path) -> tuple[Mapping[str, Any], list[Mapping[str, Any]]]:
     """Return `init_config` and `instances` of a file. Raises ConfigurationFileError."""
-    document = _parsed(file)
+    document = parsed(file)
     instances = document.get('instances') if isinstance(document, dict) else None
     if not isinstance(instances, list) or not all(isinstance(instance, dict) for instance in instances):
         raise ConfigurationFileError(f'{file}: expected a list of instances under `instances:`')
@@ -137,7 +137,7 @@ def _sections(file: Path) -> tuple[Mapping[str, Any], list[Mapping[str, Any]]]:
     return init_config, instances
 
 
-def _parsed(file: Path) -> Any:
+def parsed(file: Path) -> Any:
     """Return the content of a YAML file. Raises ConfigurationFileError."""
     try:
         document = _Loader(file.read_text(encoding='utf-8')).get_single_data()

@@ -67,6 +67,7 @@ def _rules() -> Map:
         [
             Rule('/user/orgs', endpoint='user_organizations', methods=['GET']),
             Rule('/user/repos', endpoint='user_repositories', methods=['GET']),
+            Rule('/installation/repositories', endpoint='installation_repositories', methods=['GET']),
             Rule('/orgs/<login>', endpoint='organization', methods=['GET']),
             Rule('/orgs/<login>/repos', endpoint='organization_repositories', methods=['GET']),
             Rule('/orgs/<login>/actions/runners', endpoint='organization_runners', methods=['GET']),
@@ -145,6 +146,12 @@ class Rest:
     def user_repositories(self, request: Request) -> Response:
         """List the repositories that the token's user may read."""
         return self._list(request, self.site.repositories, self.shapes.full_repository)
+
+    def installation_repositories(self, request: Request) -> Response:
+        """List the repositories of the App's installation."""
+        page = Page(request, len(self.site.repositories))
+        rows = [self.shapes.full_repository(self.site.repositories[index]) for index in page.places]
+        return self.site.json({'total_count': len(self.site.repositories), 'repositories': rows}, 200, page.headers())
 
     def organization(self, _: Request, login: str) -> Response:
         """Return the organization."""

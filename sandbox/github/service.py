@@ -148,6 +148,8 @@ class GitHubService(Site):
             raise Refused(401, 'Requires authentication')
         if secret != self.token and not self.app.knows(secret, self.clock.now()):
             raise Refused(401, 'Bad credentials')
+        if request.path.endswith('/installation/repositories') and secret == self.token:
+            raise Refused(403, 'You must authenticate with an installation access token')
 
     def _access_token(self, request: Request) -> Response:
         self.app.verify(self._credentials(request))

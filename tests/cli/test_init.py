@@ -21,6 +21,7 @@ from metta_checks.cli.placeholders import unreplaced
 from metta_checks.cli.setup import example_file, target
 from metta_checks.cli.setup.form import Choice, Form, MissingOption, NoAnswer, secret_from
 from metta_checks.testing import Readable
+from tests.security import hostile
 
 # Small services; the size does not matter.
 SIZES: dict[str, dict[str, Any]] = {'github': {'history': 10}, 'ec2': {'scale': 0.05}, 'kubernetes': {'scale': 0.05}}
@@ -121,6 +122,20 @@ class TestQuestions:
         [configured] = load(folder, 'github')
         assert configured.instance['organization'] == 'metta-ai'
         assert 'repositories' not in configured.instance
+
+    def test_github_app_lists_what_it_is_installed_for(self, serve, folder):
+        github = serve('github', history=10)
+        app = github.app_instance()
+        arguments = ['github', '--set', f'api_url={github.url}', '--set', f'app_id={app["app_id"]}']
+        answers = '\n'.join([str(app['app_installation_id']), '$KEY', '', '1', ''])
+        answer = init(*arguments, answers=answers, variables={'KEY': app['app_private_key']})
+        assert '1  metta-ai\n' in answer.stderr
+        assert '1  metta-ai/metta\n' in answer.stderr
+        [configured] = load(folder, 'github')
+        expected = {'app_id': app['app_id'], 'app_installation_id': str(app['app_installation_id'])}
+        assert {**configured.instance, **expected, 'repositories': ['metta-ai/metta']} == configured.instance
+        assert configured.instance['app_private_key'] == app['app_private_key'].strip()
+        assert 'PRIVATE KEY' not in answer.output
 
     def test_asana_shows_names(self, serve, folder):
         asana = serve('asana')
@@ -232,7 +247,7 @@ class TestRefused:
             code=2,
             variables={'K': 'k' * 40},
         )
-        assert '127.0.0.1:9 cannot be asked for the choices (ConnectionError)' in answer.stderr
+        assert 'the choices are not known: POST /graphql at 127.0.0.1:9: no connection' in answer.stderr
         assert 'option `entity` is needed' in answer.stderr
         assert 'k' * 8 not in answer.output
 
@@ -246,7 +261,7 @@ class TestService:
         asana = serve('asana')
         url = f'--set=api_url={asana.instance()["api_url"]}'
         answer = init('asana', '--no-input', url, '--secret=access_token=T', code=2, variables={'T': 'wrong-token'})
-        assert 'refuses the credentials (HTTP 401)' in answer.stderr
+        assert 'answered HTTP 401: the credentials were not accepted: Not Authorized' in answer.stderr
         assert not folder.exists()
 
     def test_several_choices_are_named(self, serve, folder):
@@ -279,6 +294,31 @@ class TestService:
         assert 'correct conf.d/metta_checks.d/skypilot.yaml' in answer.stderr.replace('\n', '')
         document = yaml.safe_load((folder / 'skypilot.yaml').read_text())
         assert document['instances'][0]['token'] == 'ENC[skypilot/api-token;token]'
+
+
+@pytest.mark.integration
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    ('behavior', 'words'),
+    [
+        (hostile.endless, 'answered more than 64 MiB'),
+        (hostile.bomb(2**30), 'answered more than 64 MiB'),
+        (hostile.redirect, 'a redirect, which is not followed'),
+        (hostile.not_json, 'not JSON'),
+        (hostile.fine_but_wrong, 'the service answers in another shape than documented'),
+    ],
+)
+def test_answers_to_questions_are_bounded(folder, behavior, words):
+    secret = '2/1199/a-long-token'
+    with hostile.serving(behavior) as server:
+        address = f'--set=api_url={server.url}'
+        answer = init('asana', '--no-input', address, '--secret=access_token=T', code=2, variables={'T': secret})
+    assert words in answer.stderr
+    assert 'option `workspace_gid` is needed' in answer.stderr
+    assert len(answer.stderr) < 1000
+    assert secret not in answer.output
+    assert [path for _, path in server.asked] == ['/users/me?opt_fields=workspaces.name']
+    assert not folder.exists()
 
 
 class TestForm:

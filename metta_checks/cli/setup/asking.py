@@ -1,55 +1,84 @@
-"""Questions to a service about its choices, with the proxy and TLS options of the instance."""
+"""Questions to a service about its choices, asked as the check asks: through its client and with its bounds.
+
+The bytes of an answer, the values of its JSON, and the time are limited, and redirects are not followed. Options of
+proxies and TLS are those of the instance.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
-from urllib.parse import urlsplit
 
-from datadog_checks.base.utils.http import RequestsWrapper
-from requests import Response
-from requests.exceptions import RequestException
+from datadog_checks.base import ConfigurationError
 
-from metta_checks.core.errors import SHAPE_ERRORS
+from metta_checks.check import source_class
+from metta_checks.core.errors import SHAPE_ERRORS, SourceError
+from metta_checks.core.http import Api, Auth, Endpoint
+from metta_checks.core.source import Source
+from metta_checks.testing import Driver
 
-from .form import NoAnswer
+from .form import Form, NoAnswer
 
+# For all questions of one list, and for each wait for the service.
 SECONDS = 20
+WAIT_SECONDS = 10
+# Options that must not replace the credentials of the question.
+BASIC = ('username', 'password')
+
+
+def unconfigured(source: str, form: Form) -> Source[Any, Any]:
+    """Return the check of a source with the options so far; it need not be able to run. Raises NoAnswer."""
+    secrets = {option: form.resolved(option) for option in source_class(source).SECRET_OPTIONS if form.has(option)}
+    options = {'timeout': WAIT_SECONDS, **form.values, **secrets, 'source': source}
+    kept = {option: value for option, value in options.items() if option not in BASIC}
+    check = Driver(kept).check
+    check.budget.start(SECONDS)
+    return check
 
 
 class Service:
-    """An HTTP interface with JSON answers."""
+    """The HTTP interface of a source.
 
-    def __init__(self, url: str, options: Mapping[str, Any], headers: Mapping[str, str]) -> None:
-        self._url = url.rstrip('/')
-        settings = {'timeout': SECONDS, **options, 'extra_headers': dict(headers), 'allow_redirects': False}
-        # Basic authentication of an option `username` would replace the header.
-        for name in ('username', 'password'):
-            settings.pop(name, None)
-        self._http = RequestsWrapper(settings, {})
+    Parameters:
+        check: supplies the client
+        url: its address
+        name: of the service, in messages
+        auth: makes the credentials; it gets an interface without credentials, to ask for some
+        remedies: advice by kind of error
+    """
+
+    def __init__(
+        self,
+        check: Source[Any, Any],
+        url: str,
+        name: str,
+        auth: Callable[[Api], Auth],
+        remedies: Mapping[str, str],
+    ) -> None:
+        self._check = check
+        with answered(check):
+            anonymous = check.api(Endpoint(url, name, remedies=remedies))
+            self._api = check.api(Endpoint(url, name, auth(anonymous), remedies=remedies))
 
     def get(self, path: str, **parameters: str) -> Any:
         """Return the answer to a GET request. Raises NoAnswer."""
-        return self._answer(lambda: self._http.get(f'{self._url}{path}', params=parameters))
+        with answered(self._check):
+            return self._api.get(path, parameters).json()
 
     def post(self, path: str, body: Any) -> Any:
         """Return the answer to a POST request. Raises NoAnswer."""
-        return self._answer(lambda: self._http.post(f'{self._url}{path}', json=body))
+        with answered(self._check):
+            return self._api.post(path, body).json()
 
-    def _answer(self, send: Callable[[], Response]) -> Any:
-        host = urlsplit(self._url).netloc
-        try:
-            response = send()
-        except (RequestException, OSError, ValueError) as error:
-            raise NoAnswer(f'{host} cannot be asked for the choices ({type(error).__name__})') from error
-        if response.status_code in (401, 403):
-            raise NoAnswer(f'{host} refuses the credentials (HTTP {response.status_code})')
-        if response.status_code != 200:
-            raise NoAnswer(f'{host} does not tell the choices (HTTP {response.status_code})')
-        try:
-            return response.json()
-        except ValueError as error:
-            raise NoAnswer(f'{host} does not answer with JSON') from error
+
+@contextmanager
+def answered(check: Source[Any, Any]) -> Iterator[None]:
+    """Raise NoAnswer, without secrets, for the errors of a question."""
+    try:
+        yield
+    except (SourceError, ConfigurationError) as error:
+        raise NoAnswer(f'the choices are not known: {check.sanitize(str(error))}') from error
 
 
 def rows(read: Callable[[], Any]) -> list[Any]:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import yaml
-
 from metta_checks.core.errors import SHAPE_ERRORS
 
+from ..configuration import ConfigurationFileError, parsed
 from .form import Choice, Form, NoAnswer
 
 DEFAULT = '~/.kube/config'
@@ -39,7 +38,9 @@ def _contexts(path: Path) -> list[Choice]:
     if not path.exists():
         return []
     try:
-        document = yaml.safe_load(path.read_text(encoding='utf-8'))
+        document = parsed(path)
         return [Choice(str(one['name']), str(one['context']['cluster'])) for one in document['contexts']]
-    except (OSError, yaml.YAMLError, *SHAPE_ERRORS) as error:
-        raise NoAnswer(f'{path}: cannot be read as a kubeconfig ({type(error).__name__})') from error
+    except ConfigurationFileError as error:
+        raise NoAnswer(str(error)) from error
+    except SHAPE_ERRORS as error:
+        raise NoAnswer(f'{path}: not the contexts of a kubeconfig ({type(error).__name__})') from error

@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import yaml
-
 from metta_checks.core.errors import SHAPE_ERRORS
 
+from ..configuration import ConfigurationFileError, parsed
 from .form import Form
 
 # The places in which SkyPilot's own command line finds the server.
@@ -28,7 +27,6 @@ def _known_server() -> str:
     if named := os.environ.get(VARIABLE):
         return named
     try:
-        settings = yaml.safe_load(Path(SETTINGS).expanduser().read_text(encoding='utf-8'))
-        return str(settings['api_server']['endpoint'])
-    except (OSError, yaml.YAMLError, *SHAPE_ERRORS):
+        return str(parsed(Path(SETTINGS).expanduser())['api_server']['endpoint'])
+    except (ConfigurationFileError, *SHAPE_ERRORS):
         return ''

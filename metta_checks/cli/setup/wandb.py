@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterator
 from typing import Any
 
-from .asking import Service, rows
+from metta_checks.wandb.check import REMEDIES
+from metta_checks.wandb.client import ApiKey
+
+from .asking import Service, rows, unconfigured
 from .form import Choice, Form
 
 API = 'https://api.wandb.ai'
@@ -23,9 +25,9 @@ def fill(form: Form) -> None:
 
 
 def _ask(form: Form, query: str, **variables: str) -> Any:
-    credentials = base64.b64encode(f'api:{form.resolved("api_key")}'.encode()).decode()
-    service = Service(form.values['api_url'], form.values, {'Authorization': f'Basic {credentials}'})
-    return service.post('/graphql', {'query': query, 'variables': variables})
+    url, key = str(form.values['api_url']), form.resolved('api_key')
+    service = Service(unconfigured('wandb', form), url, 'W&B', lambda _: ApiKey(key), REMEDIES)
+    return service.post('graphql', {'query': query, 'variables': variables})
 
 
 def _entities(form: Form) -> list[Choice]:
