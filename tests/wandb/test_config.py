@@ -91,6 +91,6 @@ def test_diagnose_of_all_projects_on_an_old_server(serve):
 
 
 def test_diagnose_with_a_wrong_key(wandb):
-    [(name, status, message)] = findings(Driver.of(wandb, api_key='wrong'))
-    assert (name, status) == ('auth', 'fail')
-    assert 'check option `api_key`' in message
+    [finding] = Driver.of(wandb, api_key='wrong').findings()
+    assert (finding.name, finding.status) == ('auth', 'fail')
+    assert 'check option `api_key`' in finding.remedy
