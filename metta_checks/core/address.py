@@ -76,6 +76,12 @@ def configured(url: str, service: str) -> Address:
         raise ConfigurationError(f'`{shown}` cannot be the address of {service}: {error}') from None
 
 
+def shown(url: str) -> str:
+    """Return the scheme, host, port and path of a URL, without credentials and query."""
+    parts = urlsplit(url)
+    return f'{parts.scheme}://{place(url)}{parts.path}'
+
+
 def place(url: str) -> str:
     """Return host and port of a URL, for messages: without the user and the password that may stand before them."""
     try:

@@ -34,6 +34,7 @@ REMEDIES: Mapping[str, str] = MappingProxyType(
         'budget': 'raise option `refresh_timeout`',
     }
 )
+CONFIGURATION = 'correct the option in the configuration'
 OTHERWISE = (
     'wait: the check tries again by itself; if it stays, report it with the output of `metta-checks doctor {source} '
     '--json`'

@@ -29,6 +29,7 @@ from . import (
     secrets,
     stored,
 )
+from .address import shown
 from .blocks import BlockRunner
 from .budget import Budget
 from .clock import Clock, SystemClock
@@ -181,8 +182,9 @@ class Source(AgentCheck, Generic[Config, Memory]):
 
     def api(self, endpoint: Endpoint) -> Api:
         """Return a client of an HTTP interface that spends the budget of this instance."""
-        self._addresses.append(endpoint.url)
-        return Api(self.http, endpoint, budget=self.budget, limits=self.limits)
+        api = Api(self.http, endpoint, budget=self.budget, limits=self.limits)
+        self._addresses.append(shown(api.base_url))
+        return api
 
     def address(self) -> str:
         """Return the address of the service, for messages; empty before `connect`."""
@@ -535,7 +537,7 @@ class Source(AgentCheck, Generic[Config, Memory]):
         except SourceError as error:
             yield self.failure(error.reason, error)
         except ConfigurationError as error:
-            yield Finding('configuration', 'fail', self.sanitize(str(error)))
+            yield Finding('configuration', 'fail', self.sanitize(str(error)), remedies.CONFIGURATION)
         # Last, because it is known from the answers, refusals included.
         yield from diagnosis.of_clock(self.budget.skew)
 

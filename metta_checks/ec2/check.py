@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ..core.address import shown
 from ..core.blocks import block
 from ..core.diagnosis import Finding
 from ..core.errors import DependencyFailed, OutOfBudget, SourceError, Unauthorized
@@ -82,7 +83,7 @@ class Ec2Check(Source['InstanceConfig', Known]):
 
     def address(self) -> str:
         """Return the address of the service that tells the account, which `probe` asks first."""
-        return self._aws.address('sts', self._aws.home) if self._aws is not None else ''
+        return shown(self._aws.address('sts', self._aws.home)) if self._aws is not None else ''
 
     def close(self) -> None:
         """Close the connections, those of the AWS SDK included."""

@@ -148,3 +148,19 @@ def test_an_error_has_its_own_advice_first():
     error = SourceError('it failed', remedy='try this')
     assert str(error) == 'it failed; try this'
     assert remedies.remedy(error, source='x', url='', health='') == 'try this'
+
+
+def test_the_address_in_the_advice_has_no_credentials(tmp_path):
+    instance = {
+        'source': 'skypilot', 'api_server_url': 'http://user:hidden@nowhere.invalid/sky', 'token': 'a-long-token'
+    }  # fmt: skip
+    [finding] = failed(instance, tmp_path)
+    assert 'hidden' not in str(finding)
+    check = source_class('skypilot')('metta_checks', {}, [instance])
+    check.run_check_initializations()
+    assert check.address() == 'http://nowhere.invalid/sky'
+
+
+def test_a_wrong_option_has_advice(tmp_path):
+    [finding] = failed({'source': 'skypilot', 'api_server_url': 'nonsense'}, tmp_path)
+    assert (finding['id'], finding['remedy']) == ('skypilot.configuration', remedies.CONFIGURATION)
