@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from . import remedies
+from .errors import SourceError
+
 # The figures need no better clock; signed requests are refused from some minutes on.
 MAX_SKEW_SECONDS = 60
 UNVERIFIED = (
@@ -21,6 +24,11 @@ class Finding:
     status: str
     message: str
     remedy: str = ''
+
+
+def of_error(name: str, error: SourceError) -> Finding:
+    """Return the finding about an error: the service's own reason, and what to do."""
+    return Finding(name, 'fail', error.fact, remedies.remedy(error))
 
 
 def of_tls(verified: bool) -> Iterator[Finding]:

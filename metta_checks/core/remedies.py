@@ -41,6 +41,12 @@ OTHERWISE = (
 )
 
 
-def remedy(error: SourceError, *, source: str, url: str, health: str) -> str:
-    """Return the advice on an error: its own, else that for its reason."""
-    return error.remedy or REMEDIES.get(error.reason, OTHERWISE).format(source=source, url=url, health=health)
+def remedy(error: SourceError) -> str:
+    """Return the advice on an error: its own, else that for its reason, which may name a source by placeholders."""
+    return error.remedy or REMEDIES.get(error.reason, OTHERWISE)
+
+
+def filled(advice: str, *, source: str, url: str, health: str) -> str:
+    """Return advice with the names of a source in place of the placeholders."""
+    # The advice of an error may quote a service, with braces of its own.
+    return advice.replace('{source}', source).replace('{url}', url).replace('{health}', health)

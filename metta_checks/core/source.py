@@ -190,11 +190,6 @@ class Source(AgentCheck, Generic[Config, Memory]):
         """Return the address of the service, for messages; empty before `connect`."""
         return next(iter(self._addresses), '')
 
-    def failure(self, name: str, error: SourceError) -> Finding:
-        """Return the finding about an error: the service's own reason, and what to do."""
-        advice = remedies.remedy(error, source=self.SOURCE, url=self.address(), health=self.HEALTH)
-        return self._shown(Finding(name, 'fail', error.fact, advice))
-
     def read_timeout(self, default: float) -> float:
         """Return the seconds to wait for an answer: option `read_timeout` or `timeout`, or the source's own default."""
         instance, shared = self.instance, self.init_config or {}
@@ -533,20 +528,21 @@ class Source(AgentCheck, Generic[Config, Memory]):
             for finding in self.probe():
                 yield self._shown(finding)
         except OutOfBudget as error:
-            yield replace(self.failure(error.reason, error), status='warning')
+            yield replace(self._shown(diagnosis.of_error(error.reason, error)), status='warning')
         except SourceError as error:
-            yield self.failure(error.reason, error)
+            yield self._shown(diagnosis.of_error(error.reason, error))
         except ConfigurationError as error:
             yield Finding('configuration', 'fail', self.sanitize(str(error)), remedies.CONFIGURATION)
         # Last, because it is known from the answers, refusals included.
         yield from diagnosis.of_clock(self.budget.skew)
 
     def _shown(self, finding: Finding) -> Finding:
+        advice = remedies.filled(finding.remedy, source=self.SOURCE, url=self.address(), health=self.HEALTH)
         return replace(
             finding,
             name=one_line(finding.name, 100),
             message=self.sanitize(one_line(finding.message)),
-            remedy=self.sanitize(one_line(finding.remedy)),
+            remedy=self.sanitize(one_line(advice)),
         )
 
     def _diagnose(self) -> None:

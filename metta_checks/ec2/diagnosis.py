@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..core.diagnosis import Finding
+from ..core.diagnosis import Finding, of_error
 from ..core.errors import OutOfBudget, SourceError, Unauthorized
 from .client import Client
 from .prices import OnDemandKey
@@ -29,7 +29,7 @@ def _of_region(client: Client, settings: Settings, region: str) -> Iterator[Find
     found = (_permission_error(client, region, operation) for operation in settings.operations)
     errors = [error for error in found if error is not None]
     for error in errors:
-        yield Finding(f'region {region}', 'fail', str(error))
+        yield of_error(f'region {region}', error)
     if not errors:
         yield Finding(f'region {region}', 'ok', 'instances, volumes, snapshots and addresses can be read')
 

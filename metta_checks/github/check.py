@@ -11,7 +11,7 @@ from datadog_checks.base import ConfigurationError
 
 from ..core import http
 from ..core.blocks import subjects
-from ..core.diagnosis import Finding
+from ..core.diagnosis import Finding, of_error
 from ..core.errors import NotFound, Rejected, SourceError
 from ..core.memo import Ages, Learned
 from ..core.refresh import Attempt, Refresh, need
@@ -654,8 +654,8 @@ class GitHubCheck(Source['InstanceConfig', KnownServer]):
         for slug in selected[:PROBED_REPOSITORIES]:
             owner, name = slug.split('/')
             now = self.now()
-            yield from self._tried(f'{slug} contents and pull requests', self._try_overview, slug)
-            yield from self._tried(f'{slug} actions', self.client.runs, owner, name, now, now, 1)
+            yield from _tried(f'{slug} contents and pull requests', self._try_overview, slug)
+            yield from _tried(f'{slug} actions', self.client.runs, owner, name, now, now, 1)
         version = self.client.enterprise_version
         if version and (note := enterprise.lacks_activity(version)):
             yield Finding('force pushes', 'warning', note, 'update the server')
@@ -667,18 +667,19 @@ class GitHubCheck(Source['InstanceConfig', KnownServer]):
             raise found
         return found
 
-    def _tried(self, part: str, ask: Callable[..., object], *args: object) -> Iterator[Finding]:
-        """Yield the finding about an answer, and one for each part of it that GitHub does not show."""
-        try:
-            found = ask(*args)
-        except SourceError as error:
-            yield self.failure(part, error)
-            return
-        yield Finding(part, 'ok', 'readable')
-        for name, message in found.missing.items() if isinstance(found, Overview) else ():
-            yield Finding(f'{part}: {name}', 'warning', message, GRANT)
-
 
 def _has_no_branch(overview: Overview | None) -> bool:
     """Return whether GitHub has said that the repository has no default branch."""
     return overview is not None and overview.default_branch is None and 'defaultBranchRef' not in overview.missing
+
+
+def _tried(part: str, ask: Callable[..., object], *args: object) -> Iterator[Finding]:
+    """Yield the finding about an answer, and one for each part of it that GitHub does not show."""
+    try:
+        found = ask(*args)
+    except SourceError as error:
+        yield of_error(part, error)
+        return
+    yield Finding(part, 'ok', 'readable')
+    for name, message in found.missing.items() if isinstance(found, Overview) else ():
+        yield Finding(f'{part}: {name}', 'warning', message, GRANT)

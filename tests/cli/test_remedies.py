@@ -140,14 +140,14 @@ def test_every_reason_has_advice(source, reason):
     error = SourceError('it failed', reason=reason)
     health = source_class(source).HEALTH
     assert health
-    advice = remedies.remedy(error, source=source, url='https://example.com', health=health)
+    advice = remedies.filled(remedies.remedy(error), source=source, url='https://example.com', health=health)
     check(source, {'id': f'{source}.{reason}', 'message': error.fact, 'remedy': advice})
 
 
 def test_an_error_has_its_own_advice_first():
     error = SourceError('it failed', remedy='try this')
     assert str(error) == 'it failed; try this'
-    assert remedies.remedy(error, source='x', url='', health='') == 'try this'
+    assert remedies.remedy(error) == 'try this'
 
 
 def test_the_address_in_the_advice_has_no_credentials(tmp_path):
