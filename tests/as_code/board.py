@@ -330,7 +330,7 @@ DASHBOARD: dict[str, Any] = {
             _at(0, 0, 3, 2, type='change', title='Change', requests=[request('shift', increase_good=True)]),
             _at(3, 0, 3, 2, type='timeseries', title='Broken', requests=[request('broken')]),
             _at(6, 0, 3, 2, type='timeseries', title='Nothing', requests=[request('none')]),
-            _at(9, 0, 3, 2, type='scatterplot', title='Not ours', requests=[request('none')]),
+            _at(9, 0, 3, 2, type='distribution', title='Not ours', requests=[request('none')]),
         ),
     ],
 }

@@ -246,7 +246,7 @@ def test_states(open_board):
 def test_what_cannot_be_drawn_says_why(open_board):
     page = open_board()
     assert 'anomalies() is not evaluated' in widget(page, 'Broken').locator('.problem').inner_text()
-    assert "'scatterplot'" in widget(page, 'Not ours').locator('.problem').inner_text()
+    assert "'distribution'" in widget(page, 'Not ours').locator('.problem').inner_text()
     assert widget(page, 'Nothing').locator('.nodata').count() == 1
 
 
