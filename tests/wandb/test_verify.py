@@ -153,11 +153,13 @@ def test_the_projects_of_rare_situations_differ_in_what_is_known(serve):
 
 
 @pytest.mark.integration
-def test_a_run_that_the_sdk_cannot_read_is_an_error(serve):
-    service = serve('wandb', scale=0.05, activity=False)
-    service.run().user = None
-    with pytest.raises(TypeError):
-        recompute(service)
+def test_a_run_whose_user_was_deleted(serve):
+    service = serve('wandb', scale=0.05, activity=False, projects=[EVALS])
+    service.run(EVALS, state='running').user = None
+    options = {**service.instance(), 'by_user': True}
+    truth = by_series(service.truth(service.clock.now(), options))
+    assert as_truth(recompute(service, by_user=True).figures) == truth
+    assert ('metta.wandb.gpus.hours_by_user_7d', ('entity:metta-ai', f'project:{EVALS}', 'user:other')) in truth
 
 
 @pytest.mark.integration

@@ -58,10 +58,12 @@ def sdk(instance: Mapping[str, Any]) -> Iterator[Any]:
         os.environ.update(ours)
         try:
             import wandb  # imported here, because it reads these variables on import
+            from wandb.apis import public
 
             overrides = {'base_url': instance.get('api_url') or API_URL, 'entity': instance['entity']}
             try:
-                yield wandb.Api(overrides=overrides, api_key=instance['api_key'].strip(), timeout=SECONDS)
+                with _users_may_be_null(public):
+                    yield wandb.Api(overrides=overrides, api_key=instance['api_key'].strip(), timeout=SECONDS)
             finally:
                 wandb.teardown()
         finally:
@@ -70,6 +72,17 @@ def sdk(instance: Mapping[str, Any]) -> Iterator[Any]:
                     os.environ.pop(name, None)
                 else:
                     os.environ[name] = value
+
+
+@contextmanager
+def _users_may_be_null(public: Any) -> Iterator[None]:
+    """Let the SDK read runs whose user was deleted, in which it fails; `public` is its module of users."""
+    user = public.User
+    public.User = lambda service_api, attributes: user(service_api, attributes or {})
+    try:
+        yield
+    finally:
+        public.User = user
 
 
 class Lists:
