@@ -504,10 +504,11 @@ SCENES: dict[str, Scene] = {
             happen=_ec2_happen,
             faults=ec2_faults.FAULTS,
             unknown_tags=(f'account:{ACCOUNT}',),
-            # Spot prices of the last hour; idle instances are read every 6 hours and used for 18.
+            # Spot prices of the last hour; idle instances are searched every 6 hours and used for 18.
             aged={
                 'prices': 3600.0,
                 'region_prices': 3600.0,
+                'idle': 19 * 3600.0,
                 'metta.ec2.cost.idle_hourly_usd': 19 * 3600.0,
                 'metta.ec2.cost.idle_by_tag_hourly_usd.team': 19 * 3600.0,
             },

@@ -16,7 +16,7 @@ from ..core.refresh import Attempt, Refresh, need
 from ..core.snapshot import KEEP_INTERVALS
 from ..core.source import Source
 from ..core.stored import stored
-from ..core.times import from_epoch
+from ..core.times import age, from_epoch
 from . import diagnosis, idle_search, measures
 from .account import Account, identified
 from .aws import Aws
@@ -220,8 +220,16 @@ class Ec2Check(Source['InstanceConfig', Known]):
         """Return True if the instances and their types are known. Without them, block `idle` waits."""
         return fleet is not None and not fleet.unread_types
 
-    @block(uses=instances, every=idle_interval, when=finds_idle, given=has_fleet, state=IdleInstances)
-    def idle(self, attempt: Attempt[IdleInstances], fleet: Fleet | None) -> None:
+    @block(
+        name='idle',
+        part='search',
+        uses=instances,
+        every=idle_interval,
+        when=finds_idle,
+        given=has_fleet,
+        state=IdleInstances,
+    )
+    def search_idle(self, attempt: Attempt[IdleInstances], fleet: Fleet | None) -> None:
         """Find the idle instances."""
         # Never missing here, because of `given`.
         fleet, rule = need(fleet, 'instances'), self.settings.idle
@@ -232,8 +240,22 @@ class Ec2Check(Source['InstanceConfig', Known]):
                 'running longest are asked about; raise option `idle.max_instances` to ask about more, at a higher cost'
             )
         _note(attempt, filter(None, [found.failure]))
-        attempt.emit(measures.idle.measure(found.idle, fleet.types, found.unknown))
-        attempt.state = found.state
+        attempt.state = found.of_known_type(fleet.types)
+
+    @block(uses=instances, when=finds_idle, given=has_fleet)
+    def idle(self, attempt: Attempt[None], fleet: Fleet | None) -> None:
+        """Show the idle instances of the last search that still run."""
+        fleet, found = need(fleet, 'instances'), self._idle_instances(attempt)
+        if found is not None:
+            idle, unknown = found.running(fleet)
+            attempt.emit(measures.idle.measure(idle, fleet.types, unknown))
+
+    def _idle_instances(self, attempt: Attempt[None]) -> IdleInstances | None:
+        """Return the outcome of the last search, None without any or when it is too old to be shown."""
+        since = age(attempt.refresh.refreshed_at('idle', self.search_idle.part), attempt.now.timestamp())
+        if since is None or since > KEEP_INTERVALS * max(self.idle_interval(), self.config.refresh_interval):
+            return None
+        return attempt.refresh.stored(self.search_idle.key(), IdleInstances)
 
     # Prices.
 
@@ -259,21 +281,12 @@ class Ec2Check(Source['InstanceConfig', Known]):
         self._emit_idle_costs(attempt, priced)
 
     def _emit_idle_costs(self, attempt: Attempt[None], priced: list[PricedInstance]) -> None:
-        idle_ids = self._idle_ids(attempt)
-        if idle_ids is None:
+        found = self._idle_instances(attempt)
+        if found is None:
             return
-        attempt.emit(measures.instance_costs.idle(priced, idle_ids))
+        attempt.emit(measures.instance_costs.idle(priced, found.ids))
         for key in self.settings.tag_by:
-            attempt.emit(measures.instance_costs.idle_by_tag(priced, idle_ids, key))
-
-    def _idle_ids(self, attempt: Attempt[None]) -> frozenset[str] | None:
-        """Return the ids that block `idle` found, None without any or when its figures are too old to be shown."""
-        idle = attempt.refresh.stored(self.idle.key(), IdleInstances)
-        asked_at = attempt.refresh.refreshed_at('idle')
-        keep = KEEP_INTERVALS * max(self.idle_interval(), self.config.refresh_interval)
-        if idle is None or asked_at is None or attempt.now.timestamp() - asked_at > keep:
-            return None
-        return idle.ids
+            attempt.emit(measures.instance_costs.idle_by_tag(priced, found.ids, key))
 
     @block(volumes, uses=instances)
     def storage_prices(self, attempt: Attempt[None], volumes: list[Volume], fleet: Fleet | None) -> None:

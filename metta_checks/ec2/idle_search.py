@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from ..core.errors import Rejected, SourceError
@@ -21,13 +21,21 @@ PARTIAL = 'partial'
 
 @stored
 class IdleInstances:
-    """The instances that were idle when AWS was asked last.
+    """The outcome of the last search.
 
     Attributes:
-        ids: identifiers of the instances
+        ids: identifiers of the idle instances
+        unknown: identifiers of the instances that cannot be judged; None when nothing tells them
     """
 
     ids: frozenset[str]
+    unknown: frozenset[str] | None = None
+
+    def running(self, fleet: Fleet) -> tuple[list[Instance], int | None]:
+        """Return the idle instances that still run, and the number of those that cannot be judged and still run."""
+        running = fleet.running
+        unknown = None if self.unknown is None else sum(one.instance_id in self.unknown for one in running)
+        return of_known_type([one for one in running if one.instance_id in self.ids], fleet.types), unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,38 +44,28 @@ class Findings:
 
     Attributes:
         idle: the idle instances
-        unknown: number of instances that cannot be judged; None when nothing tells it
+        unknown: identifiers of the instances that cannot be judged; None when nothing tells them
         not_asked: number of these that CloudWatch was not asked about, to bound the costs
         failure: the error for which AWS could not judge some of these
     """
 
     idle: list[Instance]
-    unknown: int | None = None
+    unknown: frozenset[str] | None = None
     not_asked: int = 0
     failure: SourceError | None = None
 
-    @property
-    def state(self) -> IdleInstances:
-        """The idle instances, to remember."""
-        return IdleInstances(frozenset(instance.instance_id for instance in self.idle))
-
-    def of_known_type(self, types: Mapping[str, InstanceType]) -> Findings:
-        """Return the findings without idle instances whose type AWS does not describe. These count as unknown."""
-        idle = of_known_type(self.idle, types)
-        without = len(self.idle) - len(idle)
-        return replace(self, idle=idle, unknown=(self.unknown or 0) + without if without else self.unknown)
+    def of_known_type(self, types: Mapping[str, InstanceType]) -> IdleInstances:
+        """Return the findings to remember. Idle instances whose type AWS does not describe count as unknown."""
+        idle = frozenset(one.instance_id for one in of_known_type(self.idle, types))
+        without = frozenset(one.instance_id for one in self.idle) - idle
+        return IdleInstances(idle, (self.unknown or frozenset()) | without if without else self.unknown)
 
 
 def search(client: Client, fleet: Fleet, regions: Sequence[str], rule: IdleSettings, now: datetime) -> Findings:
-    """Return the idle instances of known type, from the source of the rule.
-
-    Raises SourceError.
-    """
+    """Return the idle instances, from the source of the rule. Raises SourceError."""
     if rule.source == COMPUTE_OPTIMIZER:
-        found = in_compute_optimizer(client, fleet, regions)
-    else:
-        found = in_cloudwatch(client, fleet, regions, rule, now)
-    return found.of_known_type(fleet.types)
+        return in_compute_optimizer(client, fleet, regions)
+    return in_cloudwatch(client, fleet, regions, rule, now)
 
 
 def in_compute_optimizer(client: Client, fleet: Fleet, regions: Iterable[str]) -> Findings:
@@ -84,9 +82,10 @@ def in_compute_optimizer(client: Client, fleet: Fleet, regions: Iterable[str]) -
                 failures |= _failures(finding, region)
             elif finding.is_idle and finding.instance_id in running:
                 idle.append(running[finding.instance_id])
-    reasons = [why for instance_id, why in failures.items() if instance_id in running]
+    failures = {instance_id: why for instance_id, why in failures.items() if instance_id in running}
     # Not an error of the search: it never judges some kinds of instances.
-    return Findings(idle, len(reasons) or None, failure=_failure(reasons, len(running), 'Compute Optimizer'))
+    failure = _failure(failures.values(), len(running), 'Compute Optimizer')
+    return Findings(idle, frozenset(failures) or None, failure=failure)
 
 
 def _failures(error: RecommendationError, region: str) -> dict[str, str]:
@@ -113,11 +112,12 @@ def in_cloudwatch(client: Client, fleet: Fleet, regions: Sequence[str], rule: Id
     failure = _failure(failures, len(asked), 'CloudWatch')
     if failure is not None and not is_known(len(asked) - len(failures), len(asked)):
         raise failure
-    not_asked = len(found) - len(asked)
+    not_asked = found[rule.max_instances :]
+    unjudged = (instance_id for instance_id, reading in readings.items() if reading.utilization is None)
     return Findings(
         [one for one in asked if _is_idle(readings[one.instance_id], rule)],
-        not_asked + sum(reading.utilization is None for reading in readings.values()),
-        not_asked,
+        frozenset((*unjudged, *(one.instance_id for one in not_asked))),
+        len(not_asked),
         failure,
     )
 

@@ -163,7 +163,7 @@ def test_a_message_about_the_whole_answer(account):
 IN_COMPUTE_OPTIMIZER = {'source': 'compute_optimizer', 'interval': 900}
 
 
-@case('C', 'https://docs.aws.amazon.com/compute-optimizer/latest/APIReference/API_GetRecommendationError.html')
+@case('C', 'https://docs.aws.amazon.com/compute-optimizer/latest/APIReference/API_IdleRecommendationError.html')
 def test_an_account_that_compute_optimizer_cannot_read(account):
     """An account that Compute Optimizer cannot read.
 
@@ -192,7 +192,7 @@ def test_an_account_that_compute_optimizer_cannot_read(account):
     assert driver.run().value(IDLE) == 1
 
 
-@case('C', 'https://docs.aws.amazon.com/compute-optimizer/latest/APIReference/API_GetRecommendationError.html')
+@case('C', 'https://docs.aws.amazon.com/compute-optimizer/latest/APIReference/API_IdleRecommendationError.html')
 def test_an_instance_that_compute_optimizer_cannot_judge(account):
     """An instance that Compute Optimizer cannot judge.
 
@@ -219,3 +219,30 @@ def test_an_instance_that_compute_optimizer_cannot_judge(account):
     instance = {**account.service.instance(), **options}
     theirs = verify.recompute('ec2', instance, account.service.clock.now())
     assert {figure.value for figure in theirs.figures if figure.name in (IDLE, UNKNOWN)} == {1}
+
+
+@case('H', 'https://github.com/cloud-custodian/cloud-custodian/issues/7554')
+def test_idle_instances_that_have_ended(account):
+    """Idle instances that have ended.
+
+    Three instances are idle, and CloudWatch lacks the data of a fourth one. An hour after the search, two of the idle
+    ones and the unknown one are terminated. CloudWatch is asked every 6 hours.
+
+    Right: `instances.idle` is 1 in the next refresh, `instances.idle_unknown` 0, and the price of the idle instances is
+    that of one. Before, three idle instances of one that runs were shown for up to 6 hours.
+
+    Unchanged: CloudWatch is not asked again.
+    """
+    machines = [account.machine(load=load) for load in ('idle', 'idle', 'idle', 'silent')]
+    driver = Driver.of(account.service)
+    run = driver.run()
+    assert (run.value(IDLE), run.value(UNKNOWN)) == (3, 1)
+    for ended in machines[1:]:
+        account.estate.machines.remove(ended)
+    account.service.asked.clear()
+    account.service.pass_time(3600)
+    run = driver.run()
+    assert (run.value(IDLE), run.value(UNKNOWN)) == (1, 0)
+    assert run.value('metta.ec2.instances.running') == 1
+    assert run.value('metta.ec2.cost.idle_hourly_usd') == pytest.approx(0.096)
+    assert not any(call.startswith('cloudwatch:') for call in account.service.asked)

@@ -125,7 +125,7 @@ def test_zones_that_cannot_be_read_for_now(account):
     assert run.value('metta.ec2.instances.running') == 2
 
 
-@case('E', 'https://docs.aws.amazon.com/AWSEC2/latest/APIReference/query-api-troubleshooting.html')
+@case('E', 'https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html')
 def test_zones_of_one_region_that_cannot_be_read_for_now(account):
     """Zones of one region that cannot be read for now.
 
