@@ -5,7 +5,7 @@ local delivery = (import 'lib/delivery.libsonnet')(variables);
 
 p.dashboard(
   'Metta Delivery Performance',
-  'The four keys of DORA by environment: deployment frequency, lead time, change failures, time to recover; and what stands behind them.',
+  'The four keys of DORA by environment: deployment frequency, lead time, change failures and time to recover, with their parts.',
   variables,
   [
     p.about(

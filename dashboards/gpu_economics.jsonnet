@@ -5,7 +5,7 @@ local gpus = (import 'lib/gpus.libsonnet')(variables);
 
 p.dashboard(
   'Metta GPU Economics',
-  'The way of the money from paid GPUs to GPUs at work, waste by cause, and what is not known. One source stands for each stage.',
+  'Cost of GPUs that are paid, held and at work; waste by cause, type and owner; and what is not known. One source stands for each stage.',
   variables,
   [
     p.about(

@@ -27,7 +27,7 @@ function(variables) {
         { kind: 'line', terms: [q.weekBefore(q.total(m.cost.running_hourly_estimate, 'all'))], palette: 'gray', dashed: true },
       ]),
       w.ts('Idle instances, USD per hour', [q.total(m.cost.idle_hourly_usd, 'idle')], p.links.instances),
-      w.toplist('USD per hour by region', q.total(m.region.hourly_usd, 'USD per hour', ['region'])),
+      w.toplist('Instances, USD per hour by region', q.total(m.region.hourly_usd, 'USD per hour', ['region'])),
     ]),
     g.even(3, [
       w.ts('Volumes, USD per month', [
@@ -36,7 +36,7 @@ function(variables) {
         q.total(m.cost.stopped_ebs_monthly_usd, 'of which of stopped instances'),
       ]),
       w.ts('Saved by spot', [q.of(m.cost.spot_savings_pct, 'saved')], p.close),
-      w.ts('Resources with a price', [
+      w.ts('EC2 resources with a price', [
         q.worst(m.cost.price_coverage_pct, 'instances'),
         q.worst(m.cost.ebs_price_coverage_pct, 'volumes'),
       ]),
@@ -77,7 +77,7 @@ function(variables) {
         q.total(m.ebs.volumes.unattached_size_gb, 'unattached'),
         q.total(m.ebs.volumes.stopped_attached_size_gb, 'attached to stopped instances'),
       ]),
-      w.ts('Snapshots', [
+      w.ts('EBS snapshots', [
         q.total(m.ebs.snapshots.total, 'all'),
         q.total(m.ebs.snapshots.orphaned, 'without a volume'),
         q.total(m.ebs.snapshots.over_90d, 'older than 90 days'),

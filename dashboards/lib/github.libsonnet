@@ -38,7 +38,7 @@ function(variables) {
   ), p.atLeast(t.ci_success_pct.slo)),
 
   // Timeseries.
-  cycleTimeCurve: p.lines('Cycle time', [
+  cycleTimeCurve: p.lines('Cycle time of PRs', [
     q.worst(m.prs.cycle_time_hours.avg, 'average'),
     q.worst(m.prs.cycle_time_hours.p50, 'p50'),
     q.worst(m.prs.cycle_time_hours.p90, 'p90'),
@@ -49,7 +49,7 @@ function(variables) {
     q.worst(m.prs.time_to_merge_hours.p90, 'p90'),
   ]),
   // Stale pull requests are some of the open ones: a line over the area, not a part on top.
-  openAndStale: w.layers('Open and stale', [
+  openAndStale: w.layers('Open and stale PRs', [
     { kind: 'area', terms: [q.total(m.prs.open, 'open')] },
     { kind: 'line', terms: [q.total(m.prs.stale_count_14d, 'of which stale')], palette: 'orange' },
   ], { markers: p.markers(t.stale_prs, 'stale') } + p.links.pulls),
@@ -72,12 +72,12 @@ function(variables) {
     [q.worst(m.ci.tests_passing_on_main, 'passing', ['repo'])],
     { markers: [w.marker(t.tests_passing.slo, 'SLO: passing', 'ok')] } + p.events('"main" $env $repo') + p.links.actions,
   ),
-  failures: w.layers('Failed runs', [{ kind: 'bars', palette: 'red', terms: [q.total(
+  failures: w.layers('Failed CI runs', [{ kind: 'bars', palette: 'red', terms: [q.total(
     m.ci.runs, 'failed', [], ['conclusion IN (failure,timed_out,startup_failure)']
   )] }], p.events('"is red" $env $repo') + p.links.actions),
   reviewShare: w.ts('Reviewed share, 7 days', [q.of(m.prs.with_review_comments_pct, 'reviewed')]),
   comments: w.ts('Comments per PR, 7 days', [q.of(m.prs.avg_comments_per_pr, 'comments')]),
-  durations: p.lines('Run duration', [
+  durations: p.lines('CI run duration', [
     q.worst(m.ci.duration_p50_minutes, 'p50'),
     q.worst(m.ci.duration_p90_minutes, 'p90'),
   ], p.markers(t.ci_duration_minutes, 'min'), [q.worst(m.ci.duration_p99_minutes, 'p99, right axis')], p.links.actions),
@@ -133,12 +133,12 @@ function(variables) {
     g.even(3, [
       w.bars('Workflow runs that finished', [q.total(m.ci.runs, 'runs', ['conclusion'])], p.links.actions),
       $.mainCurve,
-      w.ts('Flaky and timed out', [
+      w.ts('Flaky checks and timeouts', [
         q.total(m.ci.flaky_checks_7d, 'flaky'),
         q.total(m.ci.timeout_cancellations_7d, 'timed out'),
       ]),
     ]),
-    g.row(4, [[12, w.table('Workflows', [
+    g.row(4, [[12, w.table('Workflows, 7 days', [
       q.worst(m.ci.success_rate_pct, 'success', ['workflow']) + { formats: p.atLeast(t.ci_success_pct.slo) },
       q.worst(m.ci.flaky_rate_pct, 'flaky', ['workflow']),
       q.worst(m.ci.rerun_rate_pct, 'rerun', ['workflow']),
@@ -154,16 +154,16 @@ function(variables) {
 
   risk: g.group('Is Main Safe?', 'vivid_orange', [
     g.even(3, [
-      w.ts('PRs merged at risk', [
+      w.ts('PRs merged at risk, 7 days', [
         q.total(m.prs.merged_without_approval_7d, 'without approval'),
         q.total(m.prs.merged_red_7d, 'with failing checks'),
       ]),
-      w.ts('Repairs and rewrites', [
+      w.ts('Repairs and rewrites of main, 7 days', [
         q.total(m.commits.hotfix, 'hotfixes'),
         q.total(m.commits.reverts, 'reverts'),
         q.total(m.commits.force_merge_7d, 'force pushes'),
       ]),
-      w.area('PRs merged by size', [q.total(m.prs.merged_by_size_7d, 'merged', ['size'])]),
+      w.area('PRs merged by size, 7 days', [q.total(m.prs.merged_by_size_7d, 'merged', ['size'])]),
     ]),
   ]),
 
@@ -175,7 +175,7 @@ function(variables) {
         q.total(m.prs.closed, 'closed unmerged'),
       ]),
       $.commitRate,
-      w.ts('Files changed', [
+      w.ts('Files changed, 7 days', [
         q.total(m.code.files_changed_7d, 'different files'),
         q.total(m.code.file_changes_7d, 'changes to files'),
       ]),

@@ -22,7 +22,7 @@ function(variables) {
         q.total(m.pods.not_ready, 'not ready'),
       ]),
       w.ts('Containers wait for', [q.total(m.pods.waiting, 'pods', ['reason'])]),
-      w.bars('Restarts', [q.total(m.containers.restarts, 'restarts')]),
+      w.bars('Restarts of containers', [q.total(m.containers.restarts, 'restarts')]),
     ]),
   ]),
 
@@ -38,7 +38,7 @@ function(variables) {
       w.ts('GPUs that pods wait for', [
         q.total(m.gpu.pending, 'pending'),
         q.total(m.gpu.queued, 'queued'),
-        q.total(m.gpu.terminating, 'of ending pods'),
+        q.total(m.gpu.terminating, 'held by ending pods'),
       ]),
       w.ts('Largest free block of GPUs', [q.of(m.gpu.largest_free_block, 'GPUs', 'max', ['gpu_type'])]),
     ]),

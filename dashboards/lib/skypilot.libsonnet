@@ -34,7 +34,7 @@ function(variables) {
   waiting: g.group('Where Do Jobs Wait?', 'vivid_purple', [
     g.even(3, [
       $.queue,
-      w.ts('Longest waits now', [
+      w.ts('Longest waits of SkyPilot jobs', [
         q.worst(m.jobs.pending_seconds.max, 'for a start'),
         q.worst(m.jobs.starting_seconds.max, 'for machines'),
         q.worst(m.jobs.recovering_seconds.max, 'for machines, again'),
@@ -52,10 +52,10 @@ function(variables) {
 
   failing: g.group('What Is Stuck or Failing?', 'vivid_pink', [
     g.even(3, [
-      w.bars('Jobs that ended', [q.total(m.jobs.finished, 'jobs', ['status'])]),
-      w.bars('Recoveries', [q.total(m.jobs.recoveries, 'recoveries', ['market'])]),
+      w.bars('SkyPilot jobs that ended', [q.total(m.jobs.finished, 'jobs', ['status'])]),
+      w.bars('Recoveries of SkyPilot jobs', [q.total(m.jobs.recoveries, 'recoveries', ['market'])]),
       // Lines end with the last preemption; a list would show the last value of a type for the whole time shown.
-      w.ts('Preemptions, 24 h', [q.total(m.jobs.preemptions_24h, 'preemptions', ['gpu_type', 'region'])]),
+      w.ts('Preemptions of SkyPilot jobs, 24 h', [q.total(m.jobs.preemptions_24h, 'preemptions', ['gpu_type', 'region'])]),
     ]),
     g.even(3, [
       w.ts('Jobs that run for over a week, or again', [
@@ -71,12 +71,12 @@ function(variables) {
 
   cost: g.group('What Does It Cost, and Whose Is It?', 'vivid_orange', [
     g.even(3, [
-      w.area('USD per hour by type', [q.total(m.cost.breakdown_hourly_usd, 'cost', ['gpu_type', 'market'])]),
-      w.ts('Spent, 24 h', [
+      w.area('SkyPilot, USD per hour by type', [q.total(m.cost.breakdown_hourly_usd, 'cost', ['gpu_type', 'market'])]),
+      w.ts('Spent on SkyPilot, 24 h', [
         q.total(m.cost.spend_usd_24h, 'on all jobs and clusters'),
         q.total(m.cost.failed_jobs_usd_24h, 'of which on failed jobs'),
       ]),
-      w.toplist('Spent by user, 24 h', q.total(m.cost.spend_usd_24h_by_user, 'spent', ['user']), 8),
+      w.toplist('Spent on SkyPilot by user, 24 h', q.total(m.cost.spend_usd_24h_by_user, 'spent', ['user']), 8),
     ]),
     g.row(3, [
       [8, w.ts('Clusters that people launched', [
@@ -91,8 +91,8 @@ function(variables) {
 
   machines: g.group('Which Machines Do Jobs Have?', 'vivid_green', [
     g.even(3, [
-      w.area('GPUs by type and market', [q.total(m.gpus.in_use, 'GPUs', ['gpu_type', 'market'])]),
-      w.toplist('GPU-hours, 24 h', q.labeled(q.total(m.gpus.hours_24h, 'hours', ['gpu_type']), 'GPU-h')),
+      w.area('GPUs of SkyPilot by type and market', [q.total(m.gpus.in_use, 'GPUs', ['gpu_type', 'market'])]),
+      w.toplist('GPU-hours of SkyPilot, 24 h', q.labeled(q.total(m.gpus.hours_24h, 'hours', ['gpu_type']), 'GPU-h')),
       w.toplist('Jobs by region', q.total(m.jobs.by_region, 'jobs', ['cloud', 'region'])),
     ]),
   ]),

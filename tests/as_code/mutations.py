@@ -18,7 +18,7 @@ Row = tuple[str, str, str, Change, str] | tuple[str, str, str, Change, str, str]
 
 @dataclass(frozen=True)
 class Mutation:
-    """One change. Paths may begin with the title of a widget in angle brackets: `<Cycle time>.definition.title`."""
+    """One change. Paths may begin with the title of a widget in angle brackets: `<Branches>.definition.title`."""
 
     name: str
     asset: str
@@ -104,20 +104,20 @@ ANOMALY, MERGES = 'monitor/failed_ci_anomaly', 'monitor/merge_rate_anomaly'
 CYCLE, CI, PASSING, STALE = 'slo/pr_cycle_time_p90', 'slo/ci_success_rate', 'slo/tests_passing_main', 'slo/stale_prs'
 QUERY, OPTIONS = 'definition.query', 'definition.options'
 SLICE = 'sli_specification.time_slice'
-CURVE = '<Cycle time>.definition'
+CURVE = '<Cycle time of PRs>.definition'
 FIRST = f'{CURVE}.requests[0].queries[0].query'
 OPEN = '<Open PRs>.definition.requests[0]'
-SUBSET, STATES = '<Open and stale>.definition', '<Instances by state>.definition'
+SUBSET, STATES = '<Open and stale PRs>.definition', '<Instances by state>.definition'
 
 SCHEMA: list[Row] = [
     ('an unknown key of the dashboard', V, 'descripton', put('x'), 'SCHEMA'),
-    ('an unknown key of a widget', V, '<Cycle time>.layouts', put({}), 'SCHEMA'),
+    ('an unknown key of a widget', V, '<Cycle time of PRs>.layouts', put({}), 'SCHEMA'),
     ('an unknown key of a definition', V, f'{CURVE}.legend', put(True), 'SCHEMA'),
     ('an unknown key of a request', V, f'{OPEN}.agregator', put('last'), 'SCHEMA'),
     ('an unknown key of a query', V, f'{OPEN}.queries[0].agg', put('last'), 'SCHEMA'),
     ('an unknown key of a formula', V, f'{OPEN}.formulas[0].unit', put('hour'), 'SCHEMA'),
     ('an unknown key of a style', V, f'{CURVE}.requests[0].style.color', put('cool'), 'SCHEMA'),
-    ('an unknown key of a layout', V, '<Cycle time>.layout.w', put(3), 'SCHEMA'),
+    ('an unknown key of a layout', V, '<Cycle time of PRs>.layout.w', put(3), 'SCHEMA'),
     ('an unknown key of a monitor', HIGH, 'definition.thresholds', put({}), 'SCHEMA'),
     ('an unknown key of the options', HIGH, f'{OPTIONS}.new_groups_delay', put(300), 'SCHEMA'),
     ('an unknown key around a monitor', HIGH, 'name', put('x'), 'SCHEMA'),
@@ -140,17 +140,17 @@ SCHEMA: list[Row] = [
     ('no template variables', V, 'template_variables', drop, 'SCHEMA'),
     ('no kind of widget', V, f'{CURVE}.type', drop, 'SCHEMA'),
     ('no name of a query', V, f'{OPEN}.queries[0].name', drop, 'SCHEMA'),
-    ('no width', V, '<Cycle time>.layout.width', drop, 'SCHEMA'),
+    ('no width', V, '<Cycle time of PRs>.layout.width', drop, 'SCHEMA'),
     ('no value of a marker', V, f'{CURVE}.markers[0].value', drop, 'SCHEMA'),
     ('no query of a monitor', HIGH, QUERY, drop, 'SCHEMA'),
     ('no thresholds of an SLO', CYCLE, 'thresholds', drop, 'SCHEMA'),
     ('no target', CYCLE, 'thresholds[1].target', drop, 'SCHEMA'),
     ('no date', HIGH, 'created_at', drop, 'SCHEMA'),
     ('version 1', HIGH, 'version', put(1), 'SCHEMA'),
-    ('a width as text', V, '<Cycle time>.layout.width', put('12'), 'SCHEMA'),
-    ('a width with decimals', V, '<Cycle time>.layout.width', put(12.0), 'SCHEMA'),
-    ('a width that is true', V, '<Cycle time>.layout.width', put(True), 'SCHEMA'),
-    ('a negative place', V, '<Cycle time>.layout.x', put(-1), 'SCHEMA'),
+    ('a width as text', V, '<Cycle time of PRs>.layout.width', put('12'), 'SCHEMA'),
+    ('a width with decimals', V, '<Cycle time of PRs>.layout.width', put(12.0), 'SCHEMA'),
+    ('a width that is true', V, '<Cycle time of PRs>.layout.width', put(True), 'SCHEMA'),
+    ('a negative place', V, '<Cycle time of PRs>.layout.x', put(-1), 'SCHEMA'),
     ('a legend as text', V, f'{CURVE}.show_legend', put('true'), 'SCHEMA'),
     ('widgets as an object', V, 'widgets', put({}), 'SCHEMA'),
     ('a query as an object', V, FIRST, put({}), 'SCHEMA'),
@@ -167,7 +167,7 @@ SCHEMA: list[Row] = [
         'template_variables[0].default',
     ),
     ('tags other than teams', V, 'tags', put(['env:production']), 'SCHEMA', 'tags[0]'),
-    ('an id of an account', V, '<Cycle time>.id', put(1234567), 'SCHEMA'),
+    ('an id of an account', V, '<Cycle time of PRs>.id', put(1234567), 'SCHEMA'),
     ('an author', V, 'author_handle', put('a@example.com'), 'SCHEMA'),
     ('a kind without its indicator', CYCLE, 'type', put('metric'), 'SCHEMA', 'sli_specification.count'),
 ]
@@ -239,14 +239,14 @@ QUERIES: list[Row] = [
 LAYOUT: list[Row] = [
     ('overlapping widgets', V, '<Open PRs>.layout.x', put(1), 'MC06', '<Open PRs>.layout'),
     ('overlapping groups', V, '<Activity>.layout.y', put(12), 'MC06', '<Activity>.layout'),
-    ('thirteen columns', V, '<Cycle time>.layout.width', put(13), 'MC06'),
+    ('thirteen columns', V, '<Cycle time of PRs>.layout.width', put(13), 'MC06'),
     ('beyond the group', V, '<Alerts>.layout.width', put(7), 'MC06'),
     ('beyond the page', V, '<Overview>.layout.width', put(10), 'MC06'),
     ('a group too low', V, '<Activity>.layout.height', put(3), 'MC06'),
     ('a group too high', V, '<By Repository>.layout.height', put(9), 'MC06'),
-    ('a widget of no width', V, '<Cycle time>.layout.width', put(0), 'MC06'),
-    ('a widget without place', V, '<Cycle time>.layout', drop, 'MC06'),
-    ('a hole in a row', V, '<Cycle time>.layout.width', put(9), 'DG12', '<Pull Requests>'),
+    ('a widget of no width', V, '<Cycle time of PRs>.layout.width', put(0), 'MC06'),
+    ('a widget without place', V, '<Cycle time of PRs>.layout', drop, 'MC06'),
+    ('a hole in a row', V, '<Cycle time of PRs>.layout.width', put(9), 'DG12', '<Pull Requests>'),
     ('a narrow timeseries', V, '<Time to merge>.layout.width', put(3), 'DG05'),
 ]
 
@@ -266,7 +266,7 @@ STYLE: list[Row] = [
     ('no background', V, '<Open PRs>.definition.timeseries_background', drop, 'DG06'),
     ('no alias', V, f'{CURVE}.requests[0].formulas[0].alias', drop, 'DG08'),
     ('a legend of fixed form', V, f'{CURVE}.legend_layout', put('vertical'), 'DG08'),
-    ('a legend unlike its neighbor', V, '<Open and stale>.definition.show_legend', put(False), 'DG08'),
+    ('a legend unlike its neighbor', V, '<Open and stale PRs>.definition.show_legend', put(False), 'DG08'),
     ('a gray group', V, '<Activity>.definition.background_color', put('gray'), 'DG09'),
     ('a group without color', V, '<Activity>.definition.background_color', drop, 'DG09'),
     ('a share as an area', Q, '<Reviewed share, 7 days>.definition.requests[0].display_type', put('area'), 'DG10'),
@@ -409,7 +409,7 @@ TRUTH: list[Row] = [
         'description',
         put('Reliability of main.'),
         'MC14',
-        '<Run duration>.definition.title',
+        '<CI run duration>.definition.title',
     ),
 ]
 
