@@ -22,9 +22,9 @@ function(variables) {
         q.total(m.tasks.no_due_date, 'no due date'),
         q.total(m.tasks.stale_30d, 'untouched for 30 days'),
       ]),
-      w.area('Tasks completed with a due date, 30 days', [
-        q.total(m.tasks.completed_on_time_30d, 'on time'),
-        q.total(m.tasks.completed_late_30d, 'late'),
+      w.layers('Tasks completed with a due date, 30 days', [
+        { kind: 'area', palette: 'green', terms: [q.total(m.tasks.completed_on_time_30d, 'on time')] },
+        { kind: 'area', palette: 'red', terms: [q.total(m.tasks.completed_late_30d, 'late')] },
       ]),
     ]),
     g.even(3, [
@@ -82,12 +82,14 @@ function(variables) {
 
   projects: g.group('Which Projects Need a Look?', 'vivid_orange', [
     g.row(3, [
-      [4, w.area('Projects by status', [
-        q.total(m.projects.on_track, 'on track'),
-        q.total(m.projects.at_risk, 'at risk'),
-        q.total(m.projects.off_track, 'off track'),
-        q.total(m.projects.on_hold, 'on hold'),
-        q.total(m.projects.no_status, 'no status'),
+      [4, w.layers('Projects by status', [
+        { kind: 'area', palette: 'green', terms: [q.total(m.projects.on_track, 'on track')] },
+        { kind: 'area', palette: 'orange', terms: [q.total(m.projects.at_risk, 'at risk')] },
+        { kind: 'area', palette: 'red', terms: [q.total(m.projects.off_track, 'off track')] },
+        { kind: 'area', palette: 'gray', terms: [
+          q.total(m.projects.on_hold, 'on hold'),
+          q.total(m.projects.no_status, 'no status'),
+        ] },
       ])],
       [4, w.ts('Projects out of date', [
         q.total(m.projects.status_stale, 'status out of date'),
