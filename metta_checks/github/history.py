@@ -107,6 +107,7 @@ class PullRequestHistory:
         read_at: the time of reading
         has_all_closed: False when GitHub did not show one of them; they are read again
         reviews: by the number of an open one, the reviews that do not fit in one page, as far as they have been read
+        open: the numbers of the open ones
     """
 
     closed: tuple[PullRequest, ...]
@@ -116,6 +117,7 @@ class PullRequestHistory:
     read_at: datetime
     has_all_closed: bool
     reviews: dict[int, Reviews]
+    open: frozenset[int] = frozenset()
 
     @classmethod
     def of(
@@ -131,6 +133,7 @@ class PullRequestHistory:
             read_at=now,
             has_all_closed=pulls.has_all_closed,
             reviews={pull.number: pull.reviews for pull in pulls.open if pull.reviews.total > REVIEWS_PAGE},
+            open=frozenset(pull.number for pull in pulls.open),
         )
 
     def unchanged(self, overview: Overview) -> bool:

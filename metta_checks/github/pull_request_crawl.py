@@ -151,7 +151,8 @@ class PullRequestCrawl:
 
     def run(self) -> PullRequests:
         """Return the open pull requests, and those merged or closed in the window."""
-        opened, closed = _without_former_states(self._open(), self._closed())
+        listed = self._open()
+        opened, closed = _without_former_states(listed, self._closed(listed.keys()))
         # One without a change in the window was not closed in it either.
         recent = [pull for pull in closed.values() if pull.updated >= self.now - WEEK]
         crawl = ReviewCrawl(self.client, REVIEW_REQUESTS, self.problems)
@@ -191,8 +192,12 @@ class PullRequestCrawl:
             return pull
         return pull._replace(reviews=known._replace(total=pull.reviews.total))
 
-    def _closed(self) -> dict[int, PullRequest]:
-        """Return the known closed pull requests with those that have changed since, and their present checks."""
+    def _closed(self, opened: Collection[int]) -> dict[int, PullRequest]:
+        """Return the known closed pull requests with those that have changed since, and their present checks.
+
+        `opened` are the numbers of the open ones. One that was open and is not any more has changed, also when the list
+        of closed ones showed a later one before it.
+        """
         before, start = self.before, self.now - WEEK
         if before is None and not has_recent(self.overview, start):
             return {}
@@ -201,7 +206,7 @@ class PullRequestCrawl:
         ids = before.unsettled(self.now)
         changed: dict[int, PullRequest] = {}
         checks = self.shared.checks
-        if not before.unchanged(self.overview):
+        if not before.unchanged(self.overview) or not before.open.issubset(opened):
             stop = max(start, before.read_until - LAG)
             asked = ids if checks is None else []
             changed, states = self._closed_since(stop, CLOSED_PAGE_WARM, asked[:CHECKED_IDS])

@@ -25,6 +25,8 @@ from .reading import Reading, Row
 
 PREFIX = 'metta.github.'
 PER_PAGE = 100
+# Of one answer. A comparison that fails has to begin again.
+SECONDS = 60
 # Nearly all requests are of the REST API.
 LIMITED_BY = 'core'
 # Requests for a repository in which nothing happens.
@@ -47,6 +49,7 @@ def recompute(instance: Mapping[str, Any], now: datetime) -> Recomputed:
             base_url=str(instance.get('api_url') or 'https://api.github.com').rstrip('/'),
             auth=_auth(instance),
             per_page=PER_PAGE,
+            timeout=SECONDS,
             retry=None,
             seconds_between_requests=0,
             seconds_between_writes=0,

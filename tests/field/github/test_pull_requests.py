@@ -370,3 +370,34 @@ def test_a_pull_request_that_is_opened_again(pulls):
     run = Driver.of(pulls).run()
     names = ('prs.open', 'prs.closed_without_merge_7d', 'prs.opened_7d')
     assert [run.value(M + name) for name in names] == [1, 0, 1]
+
+
+@case('C', 'https://github.com/shiftkey/desktop/issues/30')
+def test_a_merged_pull_request_that_is_listed_late(pulls):
+    """A merged pull request that is listed later than one merged after it.
+
+    Two pull requests were merged within a minute. In the first refresh after that, GitHub's lists lag behind: the one
+    merged first is still open, the other one is closed. In the next refresh, the one merged first is closed, too.
+
+    Right: `prs.merged_7d` is 2 in the next refresh, as in the first refresh of another instance, and `prs.merged` is 1
+    in each of the two.
+
+    Unchanged: `prs.opened_7d` is 2.
+    """
+    old = closed_pull_request(7, hours=400)
+    pulls.open, pulls.closed = [open_pull_request(11, days=1), open_pull_request(12, days=1)], [old]
+    pulls.paths.update(PR_11=[], PR_12=[])
+    driver = Driver.of(pulls)
+    driver.run()
+    pulls.pass_time(900)
+    pulls.open, pulls.closed = pulls.open[:1], [closed_pull_request(12, hours=-0.21), old]
+    late = driver.run()
+    pulls.pass_time(900)
+    pulls.open, pulls.closed = [], [pulls.closed[0], closed_pull_request(11, hours=-0.2), old]
+    warm, cold = driver.run(), Driver.of(pulls, tags=['another:instance']).run()
+    names = ('prs.open', 'prs.merged_7d', 'prs.opened_7d', 'prs.merged')
+    assert [[run.value(M + name) for name in names] for run in (late, warm, cold)] == [
+        [1, 1, 2, 1],
+        [0, 2, 2, 1],
+        [0, 2, 2, None],
+    ]
