@@ -11,8 +11,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from metta_checks.as_code.preview import chart, markdown, palette, scale, svg
-from metta_checks.as_code.preview.chart import ChartOptions, Drawn
+from metta_checks.as_code.preview import chart, markdown, markers, palette, scale, svg
+from metta_checks.as_code.preview.chart import ChartOptions
+from metta_checks.as_code.preview.drawn import Drawn
 from metta_checks.as_code.preview.result import Line
 from metta_checks.as_code.preview.svg import Markup, tag
 
@@ -125,7 +126,7 @@ def test_a_log_axis_has_powers_of_ten():
 
 
 def test_markers_carry_their_label_and_color():
-    markers = chart.marks(
+    marks = markers.marks(
         [
             {'value': 'y = 5', 'display_type': 'error dashed', 'label': 'Alert <1>'},
             {'value': 'y > 3', 'display_type': 'warning solid'},
@@ -133,12 +134,12 @@ def test_markers_carry_their_label_and_color():
             {'value': 'nonsense'},
         ]
     )
-    assert [(mark.value, mark.low, mark.hue, mark.dash) for mark in markers] == [
+    assert [(mark.value, mark.low, mark.hue, mark.dash) for mark in marks] == [
         (5, None, 'red', 'dashed'),
         (3, None, 'amber', 'solid'),
         (2, 1, 'green', 'solid'),
     ]
-    drawn = chart.timeseries([Drawn(line(1, 4))], WINDOW, ChartOptions(markers=markers))
+    drawn = chart.timeseries([Drawn(line(1, 4))], WINDOW, ChartOptions(markers=marks))
     assert 'Alert &lt;1&gt;' in drawn
     assert 'y = 3' in drawn
     assert drawn.count('class="marker"') == 2
@@ -146,8 +147,8 @@ def test_markers_carry_their_label_and_color():
 
 
 def test_a_marker_far_above_the_data_is_named_at_the_edge():
-    markers = chart.marks([{'value': 'y = 72', 'display_type': 'error', 'label': 'Alert'}])
-    drawn = chart.timeseries([Drawn(line(1, 2, unit='hour'))], WINDOW, ChartOptions(markers=markers))
+    marks = markers.marks([{'value': 'y = 72', 'display_type': 'error', 'label': 'Alert'}])
+    drawn = chart.timeseries([Drawn(line(1, 2, unit='hour'))], WINDOW, ChartOptions(markers=marks))
     assert 'class="marker"' not in drawn
     assert '↑ Alert 72\u202fh' in drawn
 
@@ -157,16 +158,16 @@ def test_a_marker_far_above_the_data_is_named_at_the_edge():
     [((48, 72), ['over', 'over']), ((48, 52), ['over', 'over start']), ((2, 4), ['over', 'over start'])],
 )
 def test_labels_of_near_markers_make_room_for_each_other(values, sides):
-    markers = chart.marks([{'value': f'y = {value}', 'label': f'at {value}'} for value in values])
-    drawn = chart.timeseries([Drawn(line(0, 90))], WINDOW, ChartOptions(markers=markers))
+    marks = markers.marks([{'value': f'y = {value}', 'label': f'at {value}'} for value in values])
+    drawn = chart.timeseries([Drawn(line(0, 90))], WINDOW, ChartOptions(markers=marks))
     assert re.findall(r'class="mark ([\w ]+)"', drawn) == sides
 
 
 @pytest.mark.parametrize(('value', 'side'), [(30, 'over'), (52, 'under'), (46, 'over')])
 def test_the_label_of_a_marker_hides_no_line(value, side):
-    markers = chart.marks([{'value': 'y = 48', 'label': 'SLO: 48 h'}])
+    marks = markers.marks([{'value': 'y = 48', 'label': 'SLO: 48 h'}])
     data = [Drawn(line(*[value] * 24)), Drawn(line(0, 90))]
-    drawn = chart.timeseries(data, WINDOW, ChartOptions(markers=markers))
+    drawn = chart.timeseries(data, WINDOW, ChartOptions(markers=marks))
     assert re.findall(r'class="mark ([\w ]+)"', drawn) == [side]
 
 

@@ -11,7 +11,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import lru_cache, partial
 from itertools import product
 from typing import Any
 
@@ -274,6 +274,7 @@ class Evaluator:
         return Frame(tuple(window.times), window.step, node.by, kept, counted=counted)
 
 
+@lru_cache(maxsize=1024)
 def _parsed(text: str) -> Expression:
     """Return the tree of a query. Raises NotDrawn."""
     try:

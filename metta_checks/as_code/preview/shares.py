@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from . import palette, scale
-from .chart import swatch
+from .legend import swatch
 from .result import Outcome, Row
 from .svg import Markup, tag
 from .tables import scrolling

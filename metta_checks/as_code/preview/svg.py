@@ -10,6 +10,8 @@ WIDTH = 2000
 HEIGHT = 600
 
 Point = tuple[int, int]
+# Dash patterns by Datadog's names.
+DASHES = {'dashed': '6 4', 'dotted': '1.5 4'}
 # Elements without content, of SVG and of HTML.
 _SHAPES = frozenset(('rect', 'path', 'line', 'circle'))
 _EMPTY = frozenset(('meta', 'br', 'input', 'img'))
@@ -81,3 +83,13 @@ def _through(points: Sequence[Point]) -> str:
             x, y = right, up
         text.append(' '.join(steps))
     return ''.join(text)
+
+
+def row(place: float) -> int:
+    """Return the vertical coordinate of a place: 0 at the bottom of the plot, 1 at the top."""
+    return round((1 - place) * HEIGHT)
+
+
+def across(place: float, class_: str, **attributes: object) -> Markup:
+    """Return a horizontal line through the plot."""
+    return tag('line', x1=0, x2=WIDTH, y1=row(place), y2=row(place), class_=class_, **attributes)

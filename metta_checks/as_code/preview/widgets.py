@@ -8,8 +8,9 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from ..query_tree import Filter
-from . import chart, hostmap, markdown, palette, scale, shares, tables
-from .chart import ChartOptions, Drawn, Happening
+from . import chart, hostmap, markdown, markers, palette, scale, shares, tables
+from .chart import ChartOptions, Happening
+from .drawn import Drawn
 from .faults import FAULT
 from .filters import NotDrawn, Tagged
 from .result import Line, Outcome
@@ -120,7 +121,7 @@ def _timeseries(definition: Definition, data: WidgetData) -> Markup:
         title=_title(definition),
         left=definition.get('yaxis') or {},
         right=definition.get('right_yaxis') or {},
-        markers=chart.marks(definition.get('markers') or ()),
+        markers=markers.marks(definition.get('markers') or ()),
         legend=columns if definition.get('show_legend', True) else (),
         events=[one for query in event_queries(definition) for one in data.events(query)],
     )
