@@ -260,7 +260,7 @@ class AsanaCheck(Source['InstanceConfig', Known]):
         return self.config.tasks_total
 
     def total_interval(self) -> float:
-        """Return the interval of block `tasks_total`, a day, in seconds."""
+        """Return a day, in seconds."""
         return DAY_SECONDS
 
     @block(Stored(projects), every=total_interval, when=counts_all_tasks, state=CountProgress)

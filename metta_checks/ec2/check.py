@@ -209,7 +209,7 @@ class Ec2Check(Source['InstanceConfig', Known]):
     # Idle instances.
 
     def finds_idle(self) -> bool:
-        """Return whether idle instances are looked for, which may cost money."""
+        """Return whether option `idle.source` is not off; CloudWatch costs money."""
         return self.settings.idle.source != idle_search.OFF
 
     def idle_interval(self) -> float:
@@ -346,7 +346,7 @@ class Ec2Check(Source['InstanceConfig', Known]):
         return self.settings.commitments
 
     def billing_interval(self) -> float:
-        """Return the interval of the blocks that read Cost Explorer, a day, in seconds."""
+        """Return a day, in seconds."""
         return DAY_SECONDS
 
     @block(every=billing_interval, when=reads_bill)

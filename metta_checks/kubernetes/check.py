@@ -108,11 +108,11 @@ class KubernetesCheck(Source['InstanceConfig', NoMemory]):
         return self.settings.collect_nodes
 
     def reads_gpu_usage(self) -> bool:
-        """Return True with option `gpu_usage`."""
+        """Return whether option `gpu_usage` is set."""
         return self.settings.gpu_usage is not None
 
     def shows_idle(self) -> bool:
-        """Return the option `cluster_idle`, which needs the other two."""
+        """Return the option `cluster_idle`, which needs `collect_nodes` and `collect_usage`."""
         return self.settings.cluster_idle
 
     def _sampling(self) -> Sampling | SourceError:

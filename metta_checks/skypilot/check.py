@@ -279,11 +279,11 @@ class SkyPilotCheck(Source['InstanceConfig', Known]):
             attempt.emit(pool_measures.idle_gpus(workers, queue.jobs))
 
     def finds_idle(self) -> bool:
-        """Return True with option `idle_minutes`."""
+        """Return whether option `idle_minutes` is above 0."""
         return self.settings.idle is not None
 
     def idle_interval(self) -> float:
-        """Return the seconds between two readings of the jobs of clusters."""
+        """Return 15 minutes, in seconds."""
         return IDLE_INTERVAL
 
     @block(state=WorkHistory, when=finds_idle, every=idle_interval, uses=(clusters, cost))

@@ -173,11 +173,11 @@ class WandbCheck(Source['InstanceConfig', Known]):
     # The list of projects.
 
     def list_interval(self) -> float:
-        """Return the interval of the list of projects: a day."""
+        """Return a day, in seconds."""
         return DAY_SECONDS
 
     def lists_projects(self) -> bool:
-        """Return whether all projects that the key sees are read."""
+        """Return whether option `projects` is empty, so that all projects of the entity are read."""
         return not self.config.projects
 
     @block(every=list_interval, when=lists_projects, state=ProjectList)
