@@ -7,7 +7,7 @@
 #
 # Running it again changes nothing that is right already. Every host that has a source's file reads that source: choose one host.
 #
-# The trap: an upgrade of the Agent's package replaces its Python. Packages whose names begin with `datadog-` are restored from
+# An upgrade of the Agent's package replaces its Python. Packages whose names begin with `datadog-` are restored from
 # Datadog's own repository only, and a private wheel is not there. So the wheel and this script stay in the state directory, and
 # the Agent's unit runs `--ensure` before every start.
 set -eu
