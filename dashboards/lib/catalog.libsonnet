@@ -3313,7 +3313,7 @@
           type: 'gauge',
           tags: ['env'],
           better: 'lower',
-          about: 'Median time in seconds that the jobs waited that started in the last 24 h: from when the check first saw them in the queue to the start of their first task.',
+          about: 'Median waiting time in seconds of the jobs that started in the last 24 h, from when the check first saw them in the queue to the start of their first task.',
         },
         p90: {
           name: 'metta.skypilot.jobs.queue_wait_seconds.p90',
@@ -3322,7 +3322,7 @@
           type: 'gauge',
           tags: ['env'],
           better: 'lower',
-          about: '90th percentile of the time in seconds that the jobs waited that started in the last 24 h: from when the check first saw them in the queue to the start of their first task.',
+          about: '90th percentile of the waiting time in seconds of the jobs that started in the last 24 h, from when the check first saw them in the queue to the start of their first task.',
         },
         max: {
           name: 'metta.skypilot.jobs.queue_wait_seconds.max',
@@ -3331,7 +3331,7 @@
           type: 'gauge',
           tags: ['env'],
           better: 'lower',
-          about: 'Longest time in seconds that a job waited that started in the last 24 h: from when the check first saw it in the queue to the start of its first task.',
+          about: 'Longest waiting time in seconds of a job that started in the last 24 h, from when the check first saw it in the queue to the start of its first task.',
         },
       },
       recovering_seconds: {
@@ -3342,7 +3342,7 @@
           type: 'gauge',
           tags: ['env'],
           better: 'lower',
-          about: 'Seconds since the check first saw the job in status RECOVERING that has been so longest.',
+          about: 'Seconds since the check first saw the job that has been in status RECOVERING for the longest time.',
         },
       },
       preemptions_24h: {
@@ -3725,7 +3725,7 @@
         type: 'gauge',
         tags: ['env'],
         better: 'lower',
-        about: 'USD that the machines of the managed jobs cost in their whole life that ended in the last 24 h with a status that begins with FAILED.',
+        about: 'Cost in USD of the machines of the managed jobs that ended in the last 24 h with a status that begins with FAILED, over the whole life of these machines.',
       },
       unpriced_clusters: {
         name: 'metta.skypilot.cost.unpriced_clusters',
