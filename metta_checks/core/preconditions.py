@@ -1,4 +1,4 @@
-"""What must hold of the options of any instance before its source connects; the config models cannot tell it.
+"""Conditions on the options of any instance, checked before its source connects; the config models cannot tell them.
 
 Each function raises ConfigurationError with the option, the reason and what to do.
 """

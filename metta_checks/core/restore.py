@@ -1,4 +1,4 @@
-"""What of a stored snapshot this version of a source can use: it may have been written by another one."""
+"""The parts of a stored snapshot that this version of a source can use: another version may have written it."""
 
 from __future__ import annotations
 

@@ -383,7 +383,7 @@ TRUTH: list[Row] = [
         f'{STATES}.requests[0].queries[0].query',
     ),
     (
-        'a sum of what is no number of things',
+        'a sum of largest values',
         'dashboard/kubernetes_efficiency',
         '<Largest free block of GPUs>.definition.requests[0].queries[0].query',
         text('max:', 'sum:'),

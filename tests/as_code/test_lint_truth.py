@@ -58,6 +58,7 @@ def test_drawn_as_they_are(requests):
         (request('area', OPEN), request('area', STALE)),
         (request('bars', RUNS % 'conclusion:success', RUNS % 'conclusion:success'),),
         (request('area', 'sum:metta.github.runners.by_label{*} by {label}'),),
+        (request('area', 'max:metta.github.prs.age_hours.p90{*} by {repo}'),),
     ],
 )
 def test_stacked_what_shares_members(requests):

@@ -54,9 +54,7 @@ def _overlaps(view: View, widget: Widget, right: bool) -> Iterator[Problem]:
         for tag in set(metric.overlapping).intersection(one.by):
             yield Problem(place, f'{one.metric} by {tag} counts a thing in several groups: use lines')
         if one.by and not metric.additive:
-            yield Problem(
-                place, f'{one.metric} is not a number of things, so its groups are no parts of a whole: use lines'
-            )
+            yield Problem(place, f'{one.metric} is not a number of things: its groups do not add up; use lines')
     for (_, first, _), (place, second, _) in combinations(known, 2):
         if not _are_disjoint(first, second):
             yield Problem(place, f'{second.metric} is stacked on {first.metric}, and they may share members: use lines')
