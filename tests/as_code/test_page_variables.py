@@ -13,6 +13,7 @@ from tools import browser
 
 from . import board
 from .board import box, choose, widget
+from .test_page import CONTRAST
 
 pytestmark = pytest.mark.skipif(
     browser.find() is None, reason='no Chromium; `python -m tools.browser` finds or installs one'
@@ -125,6 +126,17 @@ def test_the_first_values_may_be_given():
     text = dashboard_page(board.BOARD, board.origin(), {'env': ['staging']})
     assert '<option value="0">env=staging</option>' in text
     assert '10.5' in text.split('</main>')[0]
+
+
+@pytest.mark.parametrize('theme', ['light', 'dark'])
+def test_an_open_list_can_be_read_on_its_ground(open_board, theme):
+    page = open_board(theme=theme)
+    closed = page.evaluate(CONTRAST)['seen']
+    page.locator('details.variable summary').first.click()
+    found = page.evaluate(CONTRAST)
+    assert found['poor'] == []
+    # The button for all, and three values.
+    assert found['seen'] == closed + 4
 
 
 @pytest.mark.parametrize('width', [390, 1280])

@@ -43,6 +43,9 @@ def data(recording: Recording, **chosen: Any) -> RecordedData:
         ('source:metta "is red"', ['a: main is red']),
         ('release', ['Release v1.0']),
         ('repo:a', ['a: main is red']),
+        # https://docs.datadoghq.com/dashboards/template_variables/: the form of a dashboard's search.
+        ('tags:repo:a', ['a: main is red']),
+        ('tags:repo:$repo.value', ['a: main is red', 'Release v1.0']),
         ('source:metta repo:b "is red"', []),
     ],
 )
