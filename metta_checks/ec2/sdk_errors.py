@@ -23,11 +23,13 @@ from ..core.errors import (
 from ..core.fields import integer, mapping, text
 from ..core.http import retry_after
 from ..core.text import one_line
-from ..core.times import utc_time
+from ..core.times import parse_http_date, utc_time
 
 # A throttled block waits for the next run.
 THROTTLED_SECONDS = 60
 MAX_REASON = 300
+# AWS refuses requests whose time differs more from its own.
+MAX_SKEW_SECONDS = 300
 # Operations of STS with which the SDK gets credentials.
 ASSUME_ROLE = 'AssumeRole'
 WEB_IDENTITY = 'AssumeRoleWithWebIdentity'
@@ -116,6 +118,7 @@ class Refusal:
         status: the HTTP status, 0 when it is not known
         now: the time
         wait: seconds that AWS asks to wait, 0 when it names none
+        skew: seconds that the clock of this machine is ahead of that of AWS; None when it is not known
     """
 
     action: str
@@ -125,6 +128,7 @@ class Refusal:
     status: int
     now: datetime
     wait: float = 0
+    skew: float | None = None
 
     @property
     def where(self) -> str:
@@ -136,6 +140,14 @@ class Refusal:
         """Code and reason, for messages."""
         return f'{self.code}: {self.reason}' if self.reason else self.code
 
+    @property
+    def wrong_clock(self) -> str:
+        """The difference of the clocks, for messages; empty when AWS accepts requests of this time."""
+        if self.skew is None or abs(self.skew) <= MAX_SKEW_SECONDS:
+            return ''
+        direction = 'ahead of' if self.skew > 0 else 'behind'
+        return f'the clock of this machine is {abs(self.skew) / 60:.0f} minutes {direction} that of AWS'
+
 
 def of_refusal(error: sdk.ClientError, call: Call, now: datetime) -> SourceError:
     """Return the error for a call that AWS refused."""
@@ -143,6 +155,8 @@ def of_refusal(error: sdk.ClientError, call: Call, now: datetime) -> SourceError
     service = 'sts' if error.operation_name in (ASSUME_ROLE, WEB_IDENTITY) else call.service
     stated = mapping(error.response.get('Error')) or {}
     metadata = mapping(error.response.get('ResponseMetadata')) or {}
+    headers = CaseInsensitiveDict(mapping(metadata.get('HTTPHeaders')) or {})
+    sent_at = parse_http_date(text(headers.get('Date')))
     refusal = Refusal(
         action=f'{service}:{error.operation_name}',
         region=call.region,
@@ -151,7 +165,8 @@ def of_refusal(error: sdk.ClientError, call: Call, now: datetime) -> SourceError
         reason=_reason(text(stated.get('Message')) or ''),
         status=integer(metadata.get('HTTPStatusCode')) or 0,
         now=now,
-        wait=retry_after(CaseInsensitiveDict(mapping(metadata.get('HTTPHeaders')) or {}), now) or 0,
+        wait=retry_after(headers, now) or 0,
+        skew=None if sent_at is None else (now - sent_at).total_seconds(),
     )
     for codes, make in BY_CODE:
         if refusal.code in codes:
@@ -205,13 +220,24 @@ def _denied(refusal: Refusal) -> SourceError:
 
 
 def _expired(refusal: Refusal) -> SourceError:
+    if refusal.wrong_clock:
+        return _outside_of_time(refusal)
     return Unauthorized(
         f'{refusal.where}: the credentials have expired ({refusal.detail})',
         remedy='renew them, and check the clock of this machine',
     )
 
 
+def _outside_of_time(refusal: Refusal) -> SourceError:
+    return Unauthorized(
+        f'{refusal.where}: the request was refused ({refusal.code}); {refusal.wrong_clock}, which accepts a difference '
+        f'of {MAX_SKEW_SECONDS // 60} minutes: set it from the network (NTP)'
+    )
+
+
 def _refused(refusal: Refusal) -> SourceError:
+    if refusal.wrong_clock:
+        return _outside_of_time(refusal)
     # Without the reason: it may quote the signed request, and with it a session token.
     return Unauthorized(
         f'{refusal.where}: the credentials were not accepted ({refusal.code})',

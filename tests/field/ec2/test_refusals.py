@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from datadog_checks.base import AgentCheck
 
-from metta_checks.testing import Driver
+from metta_checks.testing import Clock, Driver
 
 from ..case import case
 
@@ -98,3 +100,27 @@ def test_an_account_that_is_not_verified_yet(serve, code):
     assert f'the account may not use this service yet ({code}: as told)' in (run.error or run.warnings[0])
     assert 'access_key_id' not in (run.error or run.warnings[0])
     assert run.value('metta.ec2.instances.total') is None
+
+
+@case('G', 'https://github.com/convox/rack/issues/235')
+@pytest.mark.parametrize(('minutes', 'direction'), [(-15, 'behind'), (15, 'ahead of')])
+@pytest.mark.parametrize('code', ['SignatureDoesNotMatch', 'RequestExpired'])
+def test_a_machine_whose_clock_is_wrong(serve, code, minutes, direction):
+    """A machine whose clock is wrong.
+
+    The clock of the Agent's machine is 15 minutes behind or ahead. AWS refuses requests that differ by more than 5
+    minutes with the code that it also uses for wrong keys, and says the difference only in words.
+
+    Right: The message names the clock and the difference, from the header `Date` of the answer, and no option. It has
+    the code of AWS.
+
+    Unchanged: With a right clock, the same code still points to the credentials.
+    """
+    service = serve('ec2', scale=0.05)
+    service.fail('sts:GetCallerIdentity', code, 403)
+    clock = Clock(service.clock.now() + timedelta(minutes=minutes))
+    run = Driver(service.instance(), clock).run()
+    assert f'({code}); the clock of this machine is 15 minutes {direction} that of AWS' in run.error
+    assert 'access_key_id' not in run.error
+    run = Driver.of(service).run()
+    assert f'credentials {"have expired" if code == "RequestExpired" else "were not accepted"} ({code}' in run.error
