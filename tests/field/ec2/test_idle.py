@@ -246,3 +246,24 @@ def test_idle_instances_that_have_ended(account):
     assert run.value('metta.ec2.instances.running') == 1
     assert run.value('metta.ec2.cost.idle_hourly_usd') == pytest.approx(0.096)
     assert not any(call.startswith('cloudwatch:') for call in account.service.asked)
+
+
+@case('J', 'https://github.com/grafana/grafana/issues/20652', guard=True)
+def test_more_values_than_cloudwatch_returns_at_once(account):
+    """More values than CloudWatch returns at once.
+
+    CloudWatch returns at most 100,800 values in an answer, here 30, and 500 metrics. Twelve idle instances have 864
+    values, so that most of the values are on later pages.
+
+    Right: All twelve are idle. None is unknown.
+
+    Unchanged: The number of metrics that AWS bills.
+    """
+    for _ in range(12):
+        account.machine(load='idle')
+    account.service.json_services.datapoints = 30
+    run = Driver.of(account.service).run()
+    assert (run.value(IDLE), run.value(UNKNOWN)) == (12, 0)
+    assert run.errors() == {}
+    # 864 values in pages of 30, for one request about 36 metrics.
+    assert sum(call.startswith('cloudwatch:') for call in account.service.asked) == 29

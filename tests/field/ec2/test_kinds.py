@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from metta_checks.testing import Driver
@@ -182,3 +184,22 @@ def test_a_persistent_request_that_is_interrupted_twice(account):
     assert [list(series.values()) for series in seen] == [[1], [1], [2]]
     account.service.pass_time(86400)
     assert list(driver.run().series('metta.ec2.spot.interruptions_24h').values()) == [0]
+
+
+@case('B', 'https://github.com/mlevit/aws-auto-cleanup/issues/129', guard=True)
+def test_an_old_instance_that_was_restarted(account):
+    """An old instance that was restarted.
+
+    An instance was created 90 days ago, and stopped and started again 2 days ago. AWS replaces `LaunchTime` at each
+    start; the primary network interface keeps the time of its attachment.
+
+    Right: `instances.avg_age_days` and `instances.oldest_age_days` are 90.
+
+    Unchanged: `instances.avg_uptime_days` is 2.
+    """
+    now = account.service.clock.now()
+    account.machine(created=now - timedelta(days=90), started=now - timedelta(days=2))
+    run = Driver.of(account.service, **OFF).run()
+    assert run.value('metta.ec2.instances.avg_age_days') == pytest.approx(90, abs=1e-3)
+    assert run.value('metta.ec2.instances.oldest_age_days') == pytest.approx(90, abs=1e-3)
+    assert run.value('metta.ec2.instances.avg_uptime_days') == pytest.approx(2, abs=1e-3)
