@@ -86,7 +86,7 @@ class Faults:
 def before(fault: Fault, clock: Clock) -> Response | None:
     """Return what a fault answers in place of the real answer; None when the real answer is still wanted."""
     if fault.kind == 'status':
-        return Response(fault.body, fault.status, dict(fault.headers), content_type='application/json')
+        return Response(fault.body, fault.status, {'Content-Type': 'application/json', **fault.headers})
     if fault.kind == 'not_json':
         return Response(LOGIN_PAGE, 200, content_type='text/html')
     if fault.kind == 'slow':

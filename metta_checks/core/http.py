@@ -447,7 +447,8 @@ class Api:
             return self._failed(Unavailable, f'{said}{because}', 'unavailable', reason='http_5xx')
         if status in REDIRECT_STATUSES:
             # A proxy sends it, or a login page: it says nothing about the object that was asked for.
-            return self._failed(BadPayload, f'{said}: a redirect, which is not followed', 'redirect')
+            where = _redirected_to(response)
+            return self._failed(BadPayload, f'{said}: a redirect to {where}, which is not followed', 'redirect')
         return self._failed(Rejected, f'{said}{because}', 'rejected')
 
     def rate_limited(self, response: Response, until: float, what: str = 'the rate limit') -> RateLimited:
@@ -480,6 +481,14 @@ def stated_reason(response: Response) -> str:
             if reason := text((mapping(part) or {}).get(name)):
                 return '' if is_phrase(reason, response.status) else one_line(reason, MAX_REASON)
     return ''
+
+
+def _redirected_to(response: Response) -> str:
+    """Return host and port that a redirect leads to, for messages."""
+    try:
+        return place(urljoin(response.url, response.headers.get('Location', '')))
+    except ValueError:
+        return 'an address that cannot be read'
 
 
 def is_phrase(words: str, status: int) -> bool:

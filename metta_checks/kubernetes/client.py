@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from ..core.errors import Forbidden, NotFound, RateLimited, Rejected, Unavailable
 from ..core.http import RETRIED_STATUSES, Api, Response, ResponsePolicy
 from ..core.paging import pages
+from ..core.text import one_line
 from .accelerator_types import AcceleratorTypes
 from .device_claims import DeviceClaims
 from .effective_requests import Problem
@@ -34,6 +35,8 @@ from .records import Deployment, Node, Pod, PodKey, PodUsage
 
 PAGE_SIZE = 500
 EXPIRED = 410
+# Longest text of the API server in a message.
+MAX_REASON = 200
 # An API server answers 500 for a moment when its storage changes its leader.
 RETRIED = RETRIED_STATUSES | {500}
 # Priority and Fairness turns requests away with a `Retry-After` of a second or some. Such a wait is part of the
@@ -100,7 +103,7 @@ class _LazyPage(NamedTuple):
 
 
 class Refusals(ResponsePolicy):
-    """Leaves all errors to the general rules and remembers a refused token, so that it is read again.
+    """Leaves all errors to the general rules, and remembers a refused token, so that it is read again.
 
     Attributes:
         refused: True after HTTP 401
@@ -113,6 +116,12 @@ class Refusals(ResponsePolicy):
         """Remember that the token was refused."""
         if response.status == 401:
             self.refused = True
+
+    def reason(self, response: Response) -> str:
+        """Return the message of the API server, or its plain text about an aggregated API that it cannot reach."""
+        if response.status >= 500 and response.headers.get('Content-Type', '').startswith('text/plain'):
+            return one_line(response.content.decode(errors='replace'), MAX_REASON)
+        return super().reason(response)
 
 
 class Client:

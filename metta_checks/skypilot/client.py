@@ -25,7 +25,7 @@ from ..core.errors import (
 )
 from ..core.fields import decimal, integer, text
 from ..core.http import Api, Auth, BearerAuth, NoAuth, Response, ResponsePolicy
-from .operations import CHECK_ADDRESS, Operation, Submitted, not_html, refusal_reason, return_value
+from .operations import CHECK_ADDRESS, Operation, Submitted, not_html, page_title, refusal_reason, return_value
 
 # Path and body of each operation, by name.
 Calls = Mapping[str, tuple[str, Mapping[str, Any]]]
@@ -290,6 +290,10 @@ class Refusals(ResponsePolicy):
         if response.status in (400, 422):
             return Rejected(f'{answered}: the server does not accept the request: {refusal_reason(response)}')
         return None
+
+    def reason(self, response: Response) -> str:
+        """Return the words of the server, or the title of a page of a proxy before it."""
+        return super().reason(response) or page_title(response)
 
 
 def _redirected(response: Response, answered: str) -> SourceError:

@@ -5,6 +5,7 @@ The result is JSON text inside JSON. The error of an operation that failed comes
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,7 @@ from ..core.stored import stored
 from ..core.text import one_line
 
 MAX_MESSAGE = 200
+TITLE = re.compile(rb'<title>([^<]{1,200})</title>', re.IGNORECASE)
 # Values in a result. The queue of managed jobs comes as a whole, with 40 to 50 fields per job: 20,000 jobs.
 MAX_RESULT_VALUES = 1_000_000
 CHECK_ADDRESS = 'check that option `api_server_url` is the address of a SkyPilot API server'
@@ -121,6 +123,12 @@ def refusal_reason(response: Response) -> str:
         # One entry per wrong field of the request.
         stated = '; '.join(map(_field_error, filter(mapping, entries)))
     return one_line(str(stated), MAX_MESSAGE) if stated else 'no reason given'
+
+
+def page_title(response: Response) -> str:
+    """Return the title of a page in HTML, as one line; empty without one."""
+    title = TITLE.search(response.content)
+    return one_line(title[1].decode(errors='replace'), MAX_MESSAGE) if title else ''
 
 
 def _field_error(entry: Mapping[str, Any]) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from datadog_checks.base import AgentCheck
 
@@ -130,3 +132,75 @@ def test_a_pattern_that_matches_nothing(world, pattern, warns):
     assert run.value('metta.kubernetes.pods.running') == 1
     message = f"option `namespaces`: '{pattern}' matches no namespace that has pods"
     assert (run.status == AgentCheck.WARNING, message in run.message) == (warns, warns)
+
+
+@case('G', 'https://github.com/MicrosoftDocs/azure-docs/issues/67753', guard=True)
+def test_the_reason_of_an_authorizer(world):
+    """The reason of an authorizer.
+
+    The cluster asks a service of the cloud about rights. The API server answers HTTP 403, and its message names the
+    user and says what that service answered.
+
+    Right: The error has this message, so that one sees whose rights are missing, and where.
+
+    Unchanged: The error names the missing rule.
+    """
+    said = 'pods is forbidden: User "0a1b" cannot list resource "pods": the cloud has no role assignment for this user'
+    body = json.dumps({'kind': 'Status', 'status': 'Failure', 'message': said, 'reason': 'Forbidden', 'code': 403})
+    world.service.faults.add('status', status=403, body=body, path=PODS)
+    run = world.run(collect_usage=False)
+    assert f'(HTTP 403): {said}' in run.message
+    assert 'missing RBAC rule: apiGroups: [""], resources: ["pods"]' in run.message
+
+
+@case('G', 'https://github.com/rancher/rancher/issues/13525', guard=True)
+def test_a_proxy_that_wants_credentials_of_its_own(world):
+    """A proxy that wants credentials of its own.
+
+    A management server stands before the API server. It refuses a token of a service account with HTTP 401 and a
+    message of its own.
+
+    Right: The error has the message.
+
+    Unchanged: The service check is CRITICAL.
+    """
+    body = json.dumps({'type': 'error', 'status': '401', 'message': 'must authenticate at the manager'})
+    world.service.faults.add('status', status=401, body=body)
+    run = world.run(collect_usage=False)
+    assert 'answered HTTP 401: the credentials were not accepted: must authenticate at the manager' in run.message
+    assert run.status == AgentCheck.CRITICAL
+
+
+@case('G', 'https://github.com/rancher-archives/rke/issues/2071')
+def test_an_aggregated_api_that_cannot_be_reached(world):
+    """An aggregated API that cannot be reached.
+
+    The API server cannot connect to metrics-server, because the network plugin drops the connection. It answers HTTP
+    503 with plain text, not with an object of the API.
+
+    Right: The error of the figures of usage has the reason, a timeout of the connection.
+
+    Unchanged: `pods.running` is 1.
+    """
+    world.pod('a', {'cpu': '1'})
+    said = 'error trying to reach service: dial tcp 10.43.169.155:443: i/o timeout'
+    headers = {'Content-Type': 'text/plain; charset=utf-8'}
+    world.service.faults.add('status', status=503, body=f'{said}\n', headers=headers, path='/apis/metrics.k8s.io/*')
+    run = world.run(collect_nodes=False)
+    assert any(f'answered HTTP 503: {said}' in line for line in run.warnings)
+    assert run.value('metta.kubernetes.pods.running') == 1
+
+
+@case('G', 'https://kubernetes.io/docs/reference/access-authn-authz/authentication/')
+def test_a_proxy_that_sends_to_a_page_to_sign_in(world):
+    """A proxy that sends to a page to sign in.
+
+    A proxy before the API server redirects requests without a session to another host.
+
+    Right: The error names that host.
+
+    Unchanged: The token goes to no other address.
+    """
+    world.service.faults.add('status', status=302, headers={'Location': 'https://login.example/start'}, body='')
+    run = world.run(collect_usage=False)
+    assert 'answered HTTP 302: a redirect to login.example, which is not followed' in run.message

@@ -1,4 +1,4 @@
-"""Redirects, told by their address."""
+"""Redirects and refusals: where they lead, and their own reasons."""
 
 from __future__ import annotations
 
@@ -37,3 +37,36 @@ def test_a_redirect_is_named_for_what_it_is(sky, location, words, status):
     assert words in run.error
     assert status in (None, run.status)
     assert {entry.path for entry in sky.log} == {'/api/health'}
+
+
+@case('G', guard=True)
+def test_a_token_that_has_expired(sky):
+    """A token that has expired.
+
+    The server refuses the token of a service account with HTTP 401, and says that it has expired.
+
+    Right: The error says so.
+
+    Unchanged: The service check is CRITICAL.
+    """
+    sky.faults.add('status', status=401, body='{"detail": "Service account token has expired"}')
+    run = Driver.of(sky).run()
+    assert 'answered HTTP 401: the credentials were not accepted: Service account token has expired' in run.error
+    assert run.status == AgentCheck.CRITICAL
+
+
+@case('G', 'https://github.com/skypilot-org/skypilot/pull/7921')
+def test_the_page_of_a_proxy_whose_server_is_away(sky):
+    """The page of a proxy whose server is away.
+
+    A proxy stands before the API server, which is being upgraded. It answers HTTP 503 with a page in HTML.
+
+    Right: The error has the title of the page, which is not that of the API server.
+
+    Unchanged: The rest of the page is not shown.
+    """
+    page = '<html><head><title>503 Service Temporarily Unavailable</title></head><body>ingress</body></html>'
+    sky.faults.add('status', status=503, headers={'Content-Type': 'text/html'}, body=page)
+    run = Driver.of(sky).run()
+    assert 'answered HTTP 503: 503 Service Temporarily Unavailable' in run.error
+    assert 'ingress' not in run.error
