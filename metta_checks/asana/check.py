@@ -341,7 +341,8 @@ class AsanaCheck(Source['InstanceConfig', Known]):
     def _probe_projects(self) -> Finding:
         first = next(self.client.projects(self.config.workspace_gid))
         number = f'at least {len(first.rows)}' if first.cursor else str(len(first.rows))
-        return Finding('projects', 'ok' if first.rows else 'warning', f'{number} projects are visible')
+        advice = 'make the user of the token a member of the projects'
+        return Finding('projects', 'ok' if first.rows else 'warning', f'{number} projects are visible', advice)
 
     def _probe_bugs(self, gid: str) -> Finding:
         try:

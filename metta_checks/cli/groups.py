@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import inspect
 from typing import Any
 
@@ -15,6 +16,14 @@ class Group(TyperGroup):
         """Write the list of commands into the help."""
         with formatter.section('Commands'):
             formatter.write_dl([(name, self.summary(ctx, name)) for name in self.list_commands(ctx)])
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Return the command that is typed. For an unknown name, fail with the one that was probably meant."""
+        if args and not args[0].startswith('-') and args[0] not in self.list_commands(ctx):
+            [*close] = difflib.get_close_matches(args[0], self.list_commands(ctx), 1)
+            meant = f' Did you mean {close[0]}?' if close else ''
+            ctx.fail(f'No such command {args[0]!r}.{meant}')
+        return super().resolve_command(ctx, args)
 
     def summary(self, ctx: Any, name: str) -> str:
         """Return the first paragraph of the help of a command, in one line."""

@@ -14,6 +14,9 @@ Cell = str | float | None
 # Values of columns of status, and their colors.
 STYLES = {'ok': 'green', 'warning': 'yellow', 'critical': 'red', 'fail': 'red'}
 MISSING = '-'
+# Columns of the terminal that a folded column needs at least, and those between two columns.
+ROOM = 16
+PADDING = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,17 +53,18 @@ class Listing:
         """Return True if there are rows."""
         return bool(self.rows)
 
-    def renderable(self) -> Table:
-        """Return the rows for a terminal, as wide as it is."""
+    def renderable(self, width: int) -> Table:
+        """Return the rows for a terminal with `width` columns. Names and ids are not folded unless they must be."""
         title = Text(printable(self.title), 'bold') if self.title else None
         table = Table(
             title=title, title_justify='left', box=None, padding=(0, 1), pad_edge=True, header_style='dim',
             show_header=bool(self.columns),
         )  # fmt: skip
-        for index in range(max((len(row.cells) for row in self.rows), default=0)):
+        whole = self._whole_columns(width)
+        for index in range(self._number_of_columns()):
             numbers = all(isinstance(row.cells[index], float | int | None) for row in self.rows)
             name = self.columns[index] if self.columns else ''
-            table.add_column(name, justify='right' if numbers else 'left', overflow='fold')
+            table.add_column(name, justify='right' if numbers else 'left', overflow='fold', no_wrap=index in whole)
         last: Cell = None
         for row in self.rows:
             shown = [Text(printable(_for_people(cell)), STYLES.get(str(cell), '')) for cell in row.cells]
@@ -71,6 +75,21 @@ class Listing:
                 shown[-1].append(f'\n{printable(row.detail)}', 'bold')
             table.add_row(*shown, style=row.style)
         return table
+
+    def _number_of_columns(self) -> int:
+        return max((len(row.cells) for row in self.rows), default=0)
+
+    def _whole_columns(self, width: int) -> set[int]:
+        """Return the columns without spaces in them, if they leave room for the others."""
+        longest: dict[int, int] = {}
+        others = 0
+        for index in range(self._number_of_columns()):
+            texts = [*self.columns[index : index + 1], *(_for_people(row.cells[index]) for row in self.rows)]
+            if any(' ' in text for text in texts):
+                others += ROOM
+            else:
+                longest[index] = max(map(len, texts)) + PADDING
+        return set(longest) if sum(longest.values()) + others <= width else set()
 
     def lines(self) -> Iterator[str]:
         """Yield one line per row, tab-separated, and the names of the columns before them."""

@@ -58,8 +58,8 @@ class Outline:
         """Add an item."""
         self.items.append(Item(cells, sign, style, notes))
 
-    def renderable(self) -> RenderableType:
-        """Return the items for a terminal. Long lines are folded, and keep their indentation."""
+    def renderable(self, _: int) -> RenderableType:
+        """Return the items for a terminal of any width. Long lines are folded, and keep their indentation."""
         return Group(*(part for item in self.items for part in _blocks(item)))
 
     def lines(self) -> Iterator[str]:

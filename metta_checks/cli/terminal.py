@@ -42,8 +42,8 @@ class Shown(Protocol):
     def __bool__(self) -> bool:
         """Return True if there is something to show."""
 
-    def renderable(self) -> RenderableType:
-        """Return the facts for a terminal."""
+    def renderable(self, width: int, /) -> RenderableType:
+        """Return the facts for a terminal with `width` columns."""
 
     def lines(self) -> Iterator[str]:
         """Yield one line per fact, for a pipe."""
@@ -54,7 +54,7 @@ def show(facts: Shown) -> None:
     if not facts:
         return
     if console.is_terminal:
-        console.print(facts.renderable())
+        console.print(facts.renderable(console.width))
         return
     for line in facts.lines():
         # `rich` would replace the tabs.

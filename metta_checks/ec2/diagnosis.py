@@ -48,4 +48,5 @@ def _of_price_list(client: Client, region: str) -> Finding:
     key = OnDemandKey(region, region, COMMON_TYPE, LINUX_OPERATION, SHARED_TENANCY)
     if any(True for _ in client.ondemand_products(key)):
         return Finding('prices', 'ok', 'the price list answers')
-    return Finding('prices', 'warning', 'no price found')
+    message = f'the price list has no price of {COMMON_TYPE} in {region}'
+    return Finding('prices', 'warning', message, 'give prices in a file, see option `prices`')

@@ -646,7 +646,9 @@ class GitHubCheck(Source['InstanceConfig', KnownServer]):
             if resource in limits:
                 left, limit = limits[resource]
                 is_low = left <= limit * self.config.rate_limit_reserve_pct / 100
-                yield Finding(f'rate limit {resource}', 'warning' if is_low else 'ok', f'{left} of {limit} left')
+                status = 'warning' if is_low else 'ok'
+                advice = 'raise option `refresh_interval`, or give the check a token of its own'
+                yield Finding(f'rate limit {resource}', status, f'{left} of {limit} left', advice)
         listed = self._organization(self.now().timestamp()) if self.settings.organization else None
         selected = self._selected(listed)
         if listed is not None:

@@ -40,7 +40,10 @@ def test_every_command_explains_itself(words, option):
 def test_an_unknown_command_is_a_wrong_command_line():
     answer = CliRunner().invoke(app, ['colect'])
     assert answer.exit_code == 2
-    assert "No such command 'colect'" in answer.output
+    assert "No such command 'colect'. Did you mean collect?" in answer.output
+    answer = CliRunner().invoke(app, ['assets', 'pla'])
+    assert answer.exit_code == 2
+    assert "No such command 'pla'. Did you mean plan?" in answer.output
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ WIDE = 'x' * 150
 
 def on_a_terminal(listing: Listing, width: int = 200) -> str:
     output = io.StringIO()
-    Console(file=output, width=width).print(listing.renderable())
+    Console(file=output, width=width).print(listing.renderable(width))
     return output.getvalue()
 
 
@@ -77,6 +77,17 @@ def test_a_terminal_is_not_exceeded_and_nothing_is_cut(width):
     assert max(map(len, text.splitlines())) <= width
     assert text.count('x') == 151
     assert '\u2026' not in text
+
+
+@pytest.mark.parametrize('width', [80, 100, 200])
+def test_names_and_ids_are_folded_only_where_they_leave_no_room(width):
+    listing = Listing('kubernetes (prod)', grouped=True)
+    name = 'metta.kubernetes.resources.cpu_efficiency_pct'
+    listing.add(name, 'cluster:prod namespace:research deployment:a-service', 39.8)
+    assert name in on_a_terminal(listing, width)
+    assert 'deployment:a-service' in on_a_terminal(listing, width)
+    listing.add(WIDE, 'a b', 1)
+    assert on_a_terminal(listing, width).count('x') == len(WIDE)
 
 
 def test_columns_of_a_pipe_fit_their_values():

@@ -99,7 +99,7 @@ def _show_collected(runners: list[Runner], rounds: list[list[Collected]], *, eve
         show(listing(one, runner.instance_tags))
     series = sum(one.series for one in rounds[-1])
     if series and not everything:
-        say(errors, f'{series} series in all; --all shows every one', 'dim')
+        say(errors, f'{series:,} series in all; --all shows every one', 'dim')
 
 
 def _show_problems(collected: list[Collected]) -> None:
