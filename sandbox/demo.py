@@ -23,7 +23,8 @@ REFRESH_INTERVAL = 900
 NEXT = """\
 Where to look next
   metta-checks metrics github                   the catalog, with definitions (docs/metrics for all)
-  python -m sandbox --conf-dir sandbox-conf     the sandbox to play with; then, in another terminal,
+  python -m sandbox --run-clock --conf-dir sandbox-conf
+                                                the sandbox to play with; then, in another terminal,
   metta-checks collect -c sandbox-conf --all    ... all series
   metta-checks doctor -c sandbox-conf           ... is everything reachable and permitted?
   metta-checks verify -c sandbox-conf           ... do the vendors' own SDKs agree?

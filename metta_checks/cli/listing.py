@@ -15,7 +15,7 @@ Cell = str | float | None
 STYLES = {'ok': 'green', 'warning': 'yellow', 'critical': 'red', 'fail': 'red'}
 MISSING = '-'
 # Columns of the terminal that a folded column needs at least, and those between two columns.
-ROOM = 16
+MIN_WIDTH = 16
 PADDING = 2
 
 
@@ -80,13 +80,13 @@ class Listing:
         return max((len(row.cells) for row in self.rows), default=0)
 
     def _whole_columns(self, width: int) -> set[int]:
-        """Return the columns without spaces in them, if they leave room for the others."""
+        """Return the columns without spaces in them, if the others keep MIN_WIDTH beside them."""
         longest: dict[int, int] = {}
         others = 0
         for index in range(self._number_of_columns()):
             texts = [*self.columns[index : index + 1], *(_for_people(row.cells[index]) for row in self.rows)]
             if any(' ' in text for text in texts):
-                others += ROOM
+                others += MIN_WIDTH
             else:
                 longest[index] = max(map(len, texts)) + PADDING
         return set(longest) if sum(longest.values()) + others <= width else set()

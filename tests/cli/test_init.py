@@ -220,7 +220,7 @@ class TestRefused:
         [
             (['--no-input'], 'name a source: asana, ec2, github'),
             (['gitlab'], 'use one of'),
-            (['github', '--no-input'], 'option `token` is needed'),
+            (['github', '--no-input'], 'option `token` is needed: --secret token=NAME'),
             (['github', '--set', 'token=abc'], 'others can see the command line; use --secret token=NAME'),
             (['wandb', '--set', 'api_key=abc'], 'use --secret api_key=NAME'),
             (['skypilot', '--set', 'password=abc'], 'use --secret password=NAME'),
@@ -270,7 +270,7 @@ class TestService:
         answer = init(
             'wandb', '--no-input', url, '--secret=api_key=K', code=2, variables={'K': wandb.instance()['api_key']}
         )
-        assert 'option `projects` is needed' in answer.stderr
+        assert "option `projects` is needed: --set 'projects=[VALUE]'" in answer.stderr
         assert 'the service offers: metta, metta-evals' in answer.stderr
 
     def test_an_existing_file_is_not_replaced_unasked(self, serve, folder):

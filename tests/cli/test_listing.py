@@ -80,7 +80,7 @@ def test_a_terminal_is_not_exceeded_and_nothing_is_cut(width):
 
 
 @pytest.mark.parametrize('width', [80, 100, 200])
-def test_names_and_ids_are_folded_only_where_they_leave_no_room(width):
+def test_names_and_ids_are_folded_only_where_they_must_be(width):
     listing = Listing('kubernetes (prod)', grouped=True)
     name = 'metta.kubernetes.resources.cpu_efficiency_pct'
     listing.add(name, 'cluster:prod namespace:research deployment:a-service', 39.8)

@@ -71,7 +71,7 @@ class Form:
             answer = typer.prompt(question, default=default, show_default=bool(default), err=True).strip()
         else:
             answer = default
-        self._keep(option, answer, optional=optional)
+        self._keep(option, answer, '', optional=optional)
 
     def secret(self, option: str, question: str, *, optional: bool = False) -> None:
         """Ask for a secret, which is not shown: its value, `$NAME` of a variable, or a reference `ENC[...]`."""
@@ -84,7 +84,7 @@ class Form:
         answer = answer.strip()
         if answer.startswith('$'):
             answer = from_environment(answer[1:])
-        self._keep(option, answer, optional=optional)
+        self._keep(option, answer, f'--secret {option}=NAME with the name of a variable', optional=optional)
 
     def choose(
         self, option: str, question: str, find: Callable[[], Sequence[Choice]], *, several: bool = False,
@@ -106,15 +106,15 @@ class Form:
         else:
             chosen = list(default) or ([choices[0].value] if len(choices) == 1 and not optional else [])
         if not chosen and not optional:
-            raise MissingOption(_missing(option, choices))
+            raise MissingOption(_missing(option, f"--set '{option}=[VALUE]'" if several else '', choices))
         if chosen:
             self.values[option] = chosen if several else chosen[0]
 
-    def _keep(self, option: str, answer: str, *, optional: bool) -> None:
+    def _keep(self, option: str, answer: str, how: str, *, optional: bool) -> None:
         if answer:
             self.values[option] = answer
         elif not optional:
-            raise MissingOption(_missing(option, ()))
+            raise MissingOption(_missing(option, how, ()))
 
     @staticmethod
     def _ask(
@@ -139,10 +139,11 @@ def _chosen(answer: str, choices: Sequence[Choice]) -> str:
     return next((one.value for one in choices if answer in (one.value, one.name)), answer)
 
 
-def _missing(option: str, choices: Sequence[Choice]) -> str:
+def _missing(option: str, how: str, choices: Sequence[Choice]) -> str:
+    """Return the line about a missing option; `how` to give it on the command line, if not as one value."""
     listed = ', '.join(choice.value for choice in choices[:MAX_LISTED])
     seen = f'; the service offers: {listed}' if listed else ''
-    return one_line(f'option `{option}` is needed: --set {option}=VALUE, or --secret for a token or key{seen}', 1000)
+    return one_line(f'option `{option}` is needed: {how or f"--set {option}=VALUE"}{seen}', 1000)
 
 
 def from_environment(name: str) -> str:
