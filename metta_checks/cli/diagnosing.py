@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -44,12 +44,16 @@ def diagnose(configured: Iterable[Configured]) -> list[Diagnosis]:
     return report
 
 
-def show_report(report: Iterable[Diagnosis]) -> None:
+def totals(report: Sequence[Diagnosis]) -> dict[str, int]:
+    """Return the number of instances, and of findings that are not ok."""
+    statuses = [finding.status for one in report for finding in one.findings]
+    return {'instance': len(report), 'failure': statuses.count('fail'), 'warning': statuses.count('warning')}
+
+
+def show_report(report: Sequence[Diagnosis]) -> None:
     """Print the findings, then the number of those that are not ok."""
-    instances = list(report)
-    for one in instances:
+    for one in report:
         show(tables.findings_listing(one.instance, one.findings))
-    statuses = [finding.status for one in instances for finding in one.findings]
-    failed, warned = statuses.count('fail'), statuses.count('warning')
-    parts = (counted(len(instances), 'instance'), counted(failed, 'failure'), counted(warned, 'warning'))
-    say(errors, ', '.join(parts), 'red' if failed else 'yellow' if warned else 'green')
+    numbers = totals(report)
+    style = 'red' if numbers['failure'] else 'yellow' if numbers['warning'] else 'green'
+    say(errors, ', '.join(counted(number, noun) for noun, number in numbers.items()), style)

@@ -190,6 +190,7 @@ class TestDoctor:
         [refused] = [finding for finding in report['findings'] if finding['status'] == 'fail']
         assert refused['id'] == 'github.auth'
         assert 'HTTP 401' in refused['message']
+        assert json.loads(answer.stdout)['summary'] == {'instance': 1, 'failure': 1, 'warning': 0}
 
 
 @pytest.mark.integration

@@ -101,7 +101,7 @@ class TestQuestions:
         answer = init('--env', 'staging', answers=answers)
         assert '1  metta-ai' in answer.stderr
         assert 'metta-ai/infra' in answer.stderr
-        assert 'metta-checks collect github' in answer.stdout
+        assert 'metta-checks collect github' in answer.stderr
         [configured] = load(folder, 'github')
         expected = {'api_url': github.url, 'repositories': ['metta-ai/infra'], 'tags': ['env:staging']}
         assert {**configured.instance, **expected} == configured.instance

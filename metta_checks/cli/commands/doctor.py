@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from ..arguments import SETTINGS, ConfigOption, JsonOption, SourceArgument, load_or_exit
-from ..diagnosing import diagnose, show_report
+from ..diagnosing import diagnose, show_report, totals
 from ..documents import document
 from ..examples import epilog
 from ..exit_codes import EXIT_FAILED
@@ -20,7 +20,7 @@ def doctor(source: SourceArgument = 'all', config: ConfigOption = None, as_json:
     """Check each service: connection, credentials, permissions, rate limit and clock. Say what to do."""
     report = diagnose(load_or_exit(config, source))
     if as_json:
-        print_json(document('doctor', (one.document() for one in report)))
+        print_json(document('doctor', (one.document() for one in report), totals(report)))
     else:
         say(errors, versions(), 'dim')
         show_report(report)

@@ -14,7 +14,7 @@ from metta_checks.check import SOURCES, source_class
 
 from ..arguments import SETTINGS, JsonOption, a_source, completed
 from ..configuration import load
-from ..diagnosing import diagnose, show_report
+from ..diagnosing import diagnose, show_report, totals
 from ..documents import document
 from ..examples import epilog
 from ..exit_codes import EXIT_FAILED, EXIT_USAGE
@@ -22,7 +22,7 @@ from ..options import grouped
 from ..outputs import writing
 from ..setup import example_file, fill, target
 from ..setup.form import Choice, Form, MissingOption, is_secret, secret_from
-from ..terminal import console, errors, fail, print_json, say
+from ..terminal import errors, fail, print_json, say
 
 app = typer.Typer(**SETTINGS)
 
@@ -100,7 +100,7 @@ def init(
     say(errors, f'written: {path} (mode 0600; it explains the other options)')
     report = diagnose(load(path, source))
     if as_json:
-        print_json(document('init', ({'file': str(path), **one.document()} for one in report)))
+        print_json(document('init', ({'file': str(path), **one.document()} for one in report), totals(report)))
     else:
         show_report(report)
     if any(one.failed for one in report):
@@ -108,7 +108,7 @@ def init(
         raise typer.Exit(EXIT_FAILED)
     if not as_json:
         for line in NEXT.format(source=source, config=_option(config)).splitlines():
-            say(console, line)
+            say(errors, line)
 
 
 def _option(config: Path | None) -> str:
