@@ -222,7 +222,7 @@ function(env='')
       'A block of a source has not been read for three refresh intervals, or never since it was first tried, so its figures are absent. Dashboards show gaps, SLOs count gaps as uptime, and other monitors do not alert.',
       2,
       'min(last_15m):%s > %s' % [
-        series('max', m.collector.data_age_seconds, PER_SOURCE, ['!block:billing', '!block:idle', '!block:tasks_total']),
+        series('max', m.collector.data_age_seconds, PER_SOURCE, ['!block:billing', '!block:commitments', '!block:idle', '!block:project_list', '!block:tasks_total']),
         number(t.data_age_seconds.critical),
       ],
       { critical: t.data_age_seconds.critical, warning: t.data_age_seconds.warning },

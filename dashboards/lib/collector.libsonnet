@@ -10,7 +10,12 @@ function(variables, source='') {
 
   local age = w.ts(
     'Age of the data',
-    [q.worst(m.data_age_seconds, 'oldest data', ['source'], ['!block:billing', '!block:idle', '!block:tasks_total'] + where)],
+    [q.worst(
+      m.data_age_seconds,
+      'oldest data',
+      ['source'],
+      ['!block:billing', '!block:commitments', '!block:idle', '!block:project_list', '!block:tasks_total'] + where
+    )],
     { markers: p.markers(t.data_age_seconds, 'min', 60) },
   ),
   local left = w.ts('Rate limit left', [q.formula(

@@ -180,7 +180,7 @@ class WandbCheck(Source['InstanceConfig', Known]):
         """Return whether option `projects` is empty, so that all projects of the entity are read."""
         return not self.config.projects
 
-    @block(every=list_interval, when=lists_projects, state=ProjectList)
+    @block(every=list_interval, when=lists_projects, state=ProjectList, name='project_list')
     def projects(self, attempt: Attempt[ProjectList]) -> None:
         """List the projects of the entity."""
         self._check_key(attempt)

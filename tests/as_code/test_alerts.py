@@ -83,10 +83,21 @@ def test_an_organization_whose_repositories_cannot_be_listed_alerts():
 
 
 @pytest.mark.integration
-def test_a_source_that_works_does_not_alert():
-    recording = recorded('wandb', 4500)
-    assert state(recording, 'source_unreachable').groups == {'wandb, production': 'ok'}
-    assert state(recording, 'collector_stale').groups == {'wandb, production': 'ok'}
+@pytest.mark.parametrize(
+    ('source', 'options'),
+    [
+        ('wandb', {}),
+        # Blocks that are read once a day.
+        ('wandb', {'projects': None}),
+        ('ec2', {'commitments': True, 'cost_explorer': True}),
+        ('asana', {}),
+    ],
+)
+def test_a_source_that_works_does_not_alert(source, options):
+    recording = recorded(source, 4500, **options)
+    group = f'{source}, production'
+    assert state(recording, 'source_unreachable').groups == {group: 'ok'}
+    assert state(recording, 'collector_stale').groups == {group: 'ok'}
 
 
 def checks(*statuses: str, step: int = 60) -> Recording:

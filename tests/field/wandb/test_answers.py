@@ -258,7 +258,7 @@ def test_an_entity_with_many_projects(world):
     world.service.projects = {name: world.service.projects[name] for name in names}
     run = Driver.of(world.service, projects=[]).run()
     assert len(run.series(f'{M}runs.total')) == 50
-    assert run.value(TRUNCATED, 'block:projects') == 1
+    assert run.value(TRUNCATED, 'block:project_list') == 1
     assert '53 projects, only the first 50 are read' in ' '.join(run.warnings)
 
 
