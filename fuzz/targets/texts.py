@@ -14,7 +14,7 @@ from unittest import mock
 
 from datadog_checks.base import ConfigurationError
 
-from metta_checks.as_code import query, schema
+from metta_checks.as_code import monitor_query, query, schema
 from metta_checks.as_code.query_tree import QuerySyntaxError
 from metta_checks.check import SOURCES
 from metta_checks.cli import configuration, vault
@@ -188,7 +188,7 @@ TEXTS = (
     Text('tag', _tag, list[str], ('main', 'Ünïcode')),
     Text('query', query.parse_query, Any, QUERIES, (QuerySyntaxError,)),
     Text('formula', query.parse_formula, Any, FORMULAS, (QuerySyntaxError,)),
-    Text('monitor', query.parse_monitor, Any, MONITORS, (QuerySyntaxError,)),
+    Text('monitor', monitor_query.parse_monitor, Any, MONITORS, (QuerySyntaxError,)),
 )
 
 

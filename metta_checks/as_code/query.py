@@ -1,19 +1,15 @@
-"""Metric queries, formulas and monitor queries, parsed into the tree of query_tree.py.
+"""Metric queries and formulas, parsed into the tree of query_tree.py. monitor_query.py has the queries of monitors.
 
 expression := term (('+' | '-') term)*        term := factor (('*' | '/') factor)*
 factor     := sign factor | number | '(' expression ')' modifiers | function '(' ... ')' modifiers | series | name
 series     := [aggregator ':'] metric '{' filter '}' [groups] modifiers
 groups     := 'by' '{' tags '}'; the tag * stands for every tag of the series
 filter     := clauses joined by ',' or AND, then by OR; clause := ['NOT' | '!'] tag:value, tag IN (...), $variable
-monitor    := (head ':' expression | 'formula("' formula '")' [rollup] '.last("' time '")') comparator number [groups]
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import TypeVar
 
 from .query_tree import (
     EVERY_TAG,
@@ -26,7 +22,6 @@ from .query_tree import (
     Function,
     Group,
     Membership,
-    MonitorQuery,
     Negative,
     Not,
     Number,
@@ -36,12 +31,10 @@ from .query_tree import (
     Series,
     Variable,
     conditions,
-    grouped,
     series,
     walk,
 )
-
-T = TypeVar('T')
+from .scanner import NUMBER, WORD, Scanner
 
 __all__ = [
     'EVERY_TAG',
@@ -54,7 +47,6 @@ __all__ = [
     'Function',
     'Group',
     'Membership',
-    'MonitorQuery',
     'Negative',
     'Not',
     'Number',
@@ -65,7 +57,6 @@ __all__ = [
     'Variable',
     'conditions',
     'parse_formula',
-    'parse_monitor',
     'parse_queries',
     'parse_query',
     'series',
@@ -76,25 +67,20 @@ __all__ = [
 
 def parse_query(text: str) -> Expression:
     """Parse a metric query (`queries[].query`). Raises QuerySyntaxError."""
-    return _Parser(text).whole(_Parser.expression)
+    return Parser(text).whole(Parser.expression)
 
 
 def parse_queries(text: str) -> list[Expression]:
     """Parse the old form of a request (`q`): one or more queries, joined by commas. Raises QuerySyntaxError."""
-    return _Parser(text).whole(_Parser.queries)
+    return Parser(text).whole(Parser.queries)
 
 
 def parse_formula(text: str) -> Expression:
     """Parse a formula over query names. Raises QuerySyntaxError, also for a series, which belongs in a query."""
-    expression = _Parser(text).whole(_Parser.expression)
+    expression = Parser(text).whole(Parser.expression)
     for one in series(expression):
         raise QuerySyntaxError('a formula names queries; a series belongs in a query of its own', one.column)
     return expression
-
-
-def parse_monitor(text: str) -> MonitorQuery:
-    """Parse the query of a metric monitor. Raises QuerySyntaxError."""
-    return _Parser(text).whole(_Parser.monitor)
 
 
 def variables_in(value: str) -> list[str]:
@@ -105,21 +91,8 @@ def variables_in(value: str) -> list[str]:
 AGGREGATORS = ('avg', 'sum', 'min', 'max', 'count', 'p50', 'p75', 'p90', 'p95', 'p99', 'stddev', 'histogram')
 # Any percentile, such as p99.9, of a distribution.
 _PERCENTILE = re.compile(r'p\d{1,2}(\.\d+)?')
-MONITOR_AGGREGATORS = ('avg', 'sum', 'min', 'max', 'percentile')
-CHANGES = ('change', 'pct_change')
-MAX_DEPTH = 50
-COMPARATORS = ('>=', '<=', '==', '!=', '>', '<')
-_NUMBER = re.compile(r'(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?(?![\w.])')
 _DOTTED = re.compile(r'[A-Za-z_][\w]*(\.\w+)*')
-_WORD = re.compile(r'[A-Za-z_]\w*')
 _STRING = re.compile(r"""'[^']*'|"[^"]*\"""")
-_WINDOW = re.compile(r'(?:last|next)_\d+(?:mo|m|h|d|w|q)|current_1(?:h|d|mo)')
-# Also the window before, of the same or another length: `change(avg(last_5m),last_10m)`.
-_SHIFT = re.compile(r'\d+(?:mo|m|h|d|w)_ago|last_\d+(?:mo|m|h|d|w)')
-# A monitor of a formula over queries that are in its options.
-_FORMULA = re.compile(r'formula\(\s*"([^"]*)"\s*\)')
-_ROLLUP = re.compile(r'\.\s*rollup\(\s*"(\w+)"\s*\)')
-_LAST = re.compile(r'\.\s*last\(\s*"(\d+(?:mo|m|h|d|w))"\s*\)')
 _KEYWORD = re.compile(r'([A-Za-z_]\w*)\s*=(?!=)\s*')
 # A condition on the values that a count includes: `count(v: v<=1):`.
 _COUNTED = re.compile(r'count\(\s*v\s*:\s*v\s*(>=|<=|==|!=|>|<)\s*-?\d+(\.\d+)?\s*\)')
@@ -133,77 +106,13 @@ _VARIABLE = re.compile(rf'{_NAME}(\.value|\.key)?(?![\w.-])')
 _IN_VALUE = re.compile(rf'{_NAME}\.value')
 
 
-class _Parser:
-    """Recursive descent over one text; every method leaves `position` after the text that it has read."""
+class Parser(Scanner):
+    """Recursive descent over one query or formula."""
 
     def __init__(self, text: str) -> None:
-        self.text = text
-        self.position = 0
-        self.depth = 0
+        super().__init__(text)
         # Does the present filter have symbols (`,` and `!`), words (AND, OR, NOT, IN), and AND beside OR?
         self.symbols = self.words = self.unclear = False
-
-    # Small steps.
-
-    def whole(self, rule: Callable[[_Parser], T]) -> T:
-        result = rule(self)
-        self.space()
-        if self.position < len(self.text):
-            raise self.error('expected the end')
-        return result
-
-    def error(self, expectation: str, column: int | None = None) -> QuerySyntaxError:
-        at = self.position if column is None else column
-        rest = self.text[at : at + 20]
-        return QuerySyntaxError(
-            f'column {at + 1}: {expectation}, found {rest!r}'
-            if rest
-            else f'column {at + 1}: {expectation}, found the end',
-            at,
-        )
-
-    @contextmanager
-    def deeper(self) -> Iterator[None]:
-        """Enter a bracket; raise when a text of nothing but brackets would exhaust Python's stack."""
-        self.depth += 1
-        if self.depth > MAX_DEPTH:
-            raise self.error(f'nested more than {MAX_DEPTH} deep')
-        yield
-        self.depth -= 1
-
-    def space(self) -> None:
-        while self.position < len(self.text) and self.text[self.position].isspace():
-            self.position += 1
-
-    def looking_at(self, token: str) -> bool:
-        self.space()
-        return self.text.startswith(token, self.position)
-
-    def take(self, token: str) -> bool:
-        if self.looking_at(token):
-            self.position += len(token)
-            return True
-        return False
-
-    def need(self, token: str) -> None:
-        if not self.take(token):
-            raise self.error(f'expected {token!r}')
-
-    def match(self, pattern: re.Pattern[str]) -> re.Match[str] | None:
-        self.space()
-        found = pattern.match(self.text, self.position)
-        if found:
-            self.position = found.end()
-        return found
-
-    def word(self, *words: str) -> str:
-        """Read one of these words in any case, as a whole word; return an empty text without one."""
-        self.space()
-        found = _WORD.match(self.text, self.position)
-        if found and found[0].upper() in words:
-            self.position = found.end()
-            return found[0].upper()
-        return ''
 
     # Arithmetic.
 
@@ -241,7 +150,7 @@ class _Parser:
             inner = self.expression()
             self.need(')')
             return Group(inner, self.modifiers())
-        if number := self.match(_NUMBER):
+        if number := self.match(NUMBER):
             return Number(float(number[0]))
         return self.named()
 
@@ -305,7 +214,7 @@ class _Parser:
     def modifiers(self) -> tuple[Call, ...]:
         found = []
         while self.take('.'):
-            name = self.match(_WORD)
+            name = self.match(WORD)
             if not name:
                 raise self.error('expected the name of a modifier')
             found.append(Call(name[0], *self.arguments(plain=True)))
@@ -336,7 +245,7 @@ class _Parser:
             tags = self.tags()
             self.need('}')
             return ','.join(tags)
-        if plain and (word := self.match(_WORD)):
+        if plain and (word := self.match(WORD)):
             return word[0]
         return self.expression()
 
@@ -344,9 +253,9 @@ class _Parser:
         if string := self.match(_STRING):
             return string[0][1:-1]
         sign = -1 if self.take('-') else 1
-        if number := self.match(_NUMBER):
+        if number := self.match(NUMBER):
             return sign * float(number[0])
-        if word := self.match(_WORD):
+        if word := self.match(WORD):
             return word[0]
         raise self.error('expected a number or a quoted text')
 
@@ -450,74 +359,6 @@ class _Parser:
         if not value:
             raise self.error('expected a value')
         return value[0]
-
-    # Monitors.
-
-    def monitor(self) -> MonitorQuery:
-        if formula := self.match(_FORMULA):
-            return self.of_formula(formula)
-        self.space()
-        column = self.position
-        head = self.match(_WORD)
-        change = shift = ''
-        if head and head[0] in CHANGES:
-            change = head[0]
-            self.need('(')
-            column = self.position
-            head = self.match(_WORD)
-        if not head or head[0] not in MONITOR_AGGREGATORS:
-            choices = ', '.join((*MONITOR_AGGREGATORS, *(() if change else CHANGES)))
-            raise self.error(f'a monitor query begins with one of {choices}', column)
-        self.need('(')
-        window = self.match(_WINDOW)
-        if not window:
-            raise self.error('expected a window such as last_30m')
-        self.need(')')
-        if change:
-            shift = self.shift()
-        self.need(':')
-        expression = self.expression()
-        comparator = self.comparator()
-        threshold = self.threshold()
-        # Groups after the threshold, as in a monitor that Datadog ships: those of the series without groups.
-        expression = grouped(expression, self.groups())
-        return MonitorQuery(head[0], window[0], expression, comparator, threshold, change, shift)
-
-    def of_formula(self, formula: re.Match[str]) -> MonitorQuery:
-        """Read the part of a monitor after its formula."""
-        try:
-            expression = parse_formula(formula[1])
-        except QuerySyntaxError as error:
-            raise QuerySyntaxError(f'in the formula: {error}', formula.start(1) + error.column) from None
-        rollup = self.match(_ROLLUP)
-        last = self.match(_LAST)
-        if not last:
-            raise self.error('expected a window such as .last("5m")')
-        comparator = self.comparator()
-        aggregator = rollup[1] if rollup else 'avg'
-        return MonitorQuery(aggregator, f'last_{last[1]}', expression, comparator, self.threshold(), is_formula=True)
-
-    def comparator(self) -> str:
-        comparator = next((one for one in COMPARATORS if self.take(one)), '')
-        if not comparator:
-            raise self.error(f'expected one of {" ".join(COMPARATORS)}')
-        return comparator
-
-    def shift(self) -> str:
-        """Read the end of a change: its shift and the parenthesis after it."""
-        self.need(',')
-        found = self.match(_SHIFT)
-        if not found:
-            raise self.error('expected a shift such as 1d_ago')
-        self.need(')')
-        return found[0]
-
-    def threshold(self) -> float:
-        sign = -1 if self.take('-') else 1
-        number = self.match(_NUMBER)
-        if not number:
-            raise self.error('expected the threshold, a number')
-        return sign * float(number[0])
 
 
 def _all_of(clauses: list[Filter]) -> Filter:

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metta_checks.as_code import query
+from metta_checks.as_code.monitor_query import parse_monitor
 from metta_checks.as_code.query import (
     AllOf,
     AnyOf,
@@ -27,7 +28,6 @@ from metta_checks.as_code.query import (
     Series,
     Variable,
     parse_formula,
-    parse_monitor,
     parse_query,
 )
 

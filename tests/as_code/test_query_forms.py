@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from metta_checks.as_code.monitor_query import parse_monitor
 from metta_checks.as_code.query import (
     AllOf,
     AnyOf,
@@ -17,7 +18,6 @@ from metta_checks.as_code.query import (
     Function,
     Group,
     Membership,
-    MonitorQuery,
     Negative,
     Not,
     Number,
@@ -26,10 +26,10 @@ from metta_checks.as_code.query import (
     Series,
     Variable,
     parse_formula,
-    parse_monitor,
     parse_queries,
     parse_query,
 )
+from metta_checks.as_code.query_tree import MonitorQuery
 
 PARSERS = {'query': parse_query, 'queries': parse_queries, 'formula': parse_formula, 'monitor': parse_monitor}
 FORMS = [

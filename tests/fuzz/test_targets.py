@@ -8,7 +8,8 @@ from fuzz import corpus, engines
 from fuzz.choices import Bytes, seeded
 from fuzz.target import timed
 from fuzz.targets import all_targets, texts
-from metta_checks.as_code.query import parse_formula, parse_monitor, parse_query
+from metta_checks.as_code.monitor_query import parse_monitor
+from metta_checks.as_code.query import parse_formula, parse_query
 
 pytestmark = pytest.mark.integration
 

@@ -15,7 +15,9 @@ from metta_checks.as_code import query as grammar
 from metta_checks.as_code.asset import Asset
 from metta_checks.as_code.check_query import CheckQuery, parse_check
 from metta_checks.as_code.declared import Declared
-from metta_checks.as_code.query import Expression, MonitorQuery, QuerySyntaxError, Series
+from metta_checks.as_code.monitor_query import parse_monitor
+from metta_checks.as_code.query import Expression, QuerySyntaxError, Series
+from metta_checks.as_code.query_tree import MonitorQuery
 
 from .thresholds import Thresholds
 
@@ -264,7 +266,7 @@ class View:
 
     @cached_property
     def _monitor(self) -> tuple[MonitorQuery | None, QuerySyntaxError | None]:
-        return _parsed(grammar.parse_monitor, text(self.body, 'query'))
+        return _parsed(parse_monitor, text(self.body, 'query'))
 
     @cached_property
     def check(self) -> CheckQuery | None:

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..check_query import CheckQuery, parse_check
-from ..query import parse_monitor, parse_query
+from ..monitor_query import parse_monitor
+from ..query import parse_query
 from ..query_tree import MonitorQuery, Operation, QuerySyntaxError, Series, walk
 from .evaluate import NO_TAG, Evaluator, reduce
 from .filters import NotDrawn
