@@ -27,8 +27,8 @@ HEAD = """\
 
 An instance stores one JSON document, the snapshot, in the run directory of the Agent, by the Agent's own means. It is
 written after every refresh and read when the check starts. Secrets are scrubbed from it. A document that cannot be
-used leads to a cold start; a part of another shape than declared here is dropped, and its block starts cold. Blocks
-that are not listed store their samples only.
+used leads to a first refresh; a part of another shape than declared here is dropped, and its block starts without
+stored values. Blocks that are not listed store their samples only.
 
 Times are seconds since the epoch where nothing else is said. Rows of tables, such as pull requests and workflow runs,
 are stored as lists, in the order of their fields. Subjects are the repositories or projects of an instance.
