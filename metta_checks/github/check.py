@@ -588,7 +588,7 @@ class GitHubCheck(Source['InstanceConfig', KnownServer]):
 
     @repositories.block(when=shows_issues)
     def issues(self, attempt: Attempt[None], repo: Repository) -> None:
-        """Read the issues that changed in the window: all of them again, because each of them may be re-opened."""
+        """Read the issues that changed in the window: all of them again, because each may be reopened."""
         pages = list(self.client.issues(repo.owner, repo.name, attempt.now - WINDOW))
         attempt.emit([measures.issues.open_issues(pages[0].open_count)])
         changed = [issue for page in pages for issue in page.rows]
