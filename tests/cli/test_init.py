@@ -303,7 +303,7 @@ class TestService:
     [
         (hostile.endless, 'answered more than 64 MiB'),
         (hostile.bomb(2**30), 'answered more than 64 MiB'),
-        (hostile.redirect, 'a redirect, which is not followed'),
+        (hostile.redirect, 'a redirect to 127.0.0.1'),
         (hostile.not_json, 'not JSON'),
         (hostile.fine_but_wrong, 'the service answers in another shape than documented'),
     ],
