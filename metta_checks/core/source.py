@@ -90,7 +90,7 @@ class Source(AgentCheck, Generic[Config, Memory]):
     # The type of `memory`: a stored dataclass whose fields have defaults.
     MEMORY: ClassVar[Any] = stored.NoMemory
     # How to see whether the service works, for people; follows `metta-checks doctor`'s advice to wait.
-    HEALTH: ClassVar[str] = ''
+    HEALTH: ClassVar[str] = 'ask the people who run the service'
     # True: a partial refresh covers only the blocks whose wait is over (see Refresh.due). Not for sources with
     # subjects.
     RESUME_ALONE: ClassVar[bool] = False
