@@ -201,6 +201,14 @@ def test_sarif(directory):
     assert {one['level'] for one in log['runs'][0]['results']} <= set(command.SARIF_LEVELS.values())
 
 
+def test_a_waiver_of_a_rule_that_a_profile_takes_in_part_may_be_unused(directory):
+    waivers = directory.parent / 'waivers.yaml'
+    waivers.write_text('- {rule: DG11, asset: broken, reason: For the rule of this project with the same id.}\n')
+    arguments = ('--assets', str(directory), '--waivers', str(waivers))
+    assert 'unused waiver: DG11' in run(*arguments).output
+    assert 'unused waiver' not in run(*arguments, '--profile', 'datadog').output
+
+
 def test_the_waivers_beside_the_assets_are_used(directory):
     folder = directory.parent / 'dashboards'
     folder.mkdir()

@@ -90,7 +90,9 @@ def lint(
     covered = {name.partition('.')[0] for name in known} if anybody else None
     views = [View(asset, known, thresholds, assets, covered=covered) for asset in assets]
     findings = [one for view in views for one in sorted(_findings(view, selection), key=_order)]
-    kept = waive(findings, [one for one in waivers if selection.takes_id(one.rule)])
+    # Two rules may share an id, of which a profile takes one: its waivers may be for the other one.
+    partial = {rule.id for rule in RULES if not selection.takes(rule)}
+    kept = waive(findings, [one for one in waivers if selection.takes_id(one.rule)], partial)
     if not complete:
         return [one for one in kept if one.rule != 'WAIVER']
     return [*kept, *(_coverage(views, known) if selection.takes_id(COVERAGE) and not anybody else ())]

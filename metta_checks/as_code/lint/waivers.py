@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,11 +80,17 @@ def _waiver(entry: object, place: str, path: Path) -> Waiver:
     return Waiver(**entry, place=place, file=str(path))
 
 
-def waive(findings: Iterable[LintFinding], waivers: Sequence[Waiver]) -> list[LintFinding]:
-    """Return the findings that no waiver accepts, and a finding for each unused waiver."""
+def waive(
+    findings: Iterable[LintFinding], waivers: Sequence[Waiver], partial: Collection[str] = ()
+) -> list[LintFinding]:
+    """Return the findings that no waiver accepts, and a finding for each unused waiver.
+
+    Waivers of the rules `partial`, of which only a part was applied, may be unused.
+    """
     found = list(findings)
     kept = [one for one in found if not any(waiver.covers(one) for waiver in waivers)]
-    unused = [waiver for waiver in waivers if not any(waiver.covers(one) for one in found)]
+    judged = [waiver for waiver in waivers if waiver.rule not in partial]
+    unused = [waiver for waiver in judged if not any(waiver.covers(one) for one in found)]
     return kept + [
         LintFinding(
             'error', 'WAIVER', one.asset, one.file, one.place, f'unused waiver: {one.rule} of {one.asset}; remove it'
