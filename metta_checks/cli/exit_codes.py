@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-# A source, a finding or an object of Datadog needs action; Datadog did not take the data.
+# A source, a finding or an object of Datadog needs action; Datadog rejected the data.
 EXIT_FAILED = 1
 # Nothing was done: the command line is wrong, nobody answered, or a configuration, file or key is missing or cannot be
 # used.
