@@ -35,7 +35,7 @@ class CrawlProgress:
         moved_at: when the last page was read
         read: number of projects that were read to the end
         unreadable: number of tasks that were left out
-        skipped: number of projects that were left out, by reason
+        skipped: the reason by the gid of each project that was left out
         refusals: message of the first refusal, by reason
     """
 
@@ -45,7 +45,7 @@ class CrawlProgress:
     moved_at: float
     read: int
     unreadable: int
-    skipped: dict[str, int]
+    skipped: dict[str, str]
     refusals: dict[str, str]
 
 
@@ -59,20 +59,22 @@ class ProjectCrawl:
         self._offset: str | None = None
         self._read = 0
         self._unreadable = 0
-        # Number of projects that were left out, by reason.
-        self._skipped: Counter[str] = Counter()
+        # The reason by the gid of each project that was left out.
+        self.skipped: dict[str, str] = {}
         # The first refusal, by reason.
         self._refusals: dict[str, str] = {}
 
-    def pages(self, read: Callable[[str, str | None], Iterator[Page[T]]], now: float) -> Iterator[Page[T]]:
+    def pages(
+        self, read: Callable[[str, str | None], Iterator[Page[T]]], now: float, *, needs_one: bool = True
+    ) -> Iterator[Page[T]]:
         """Yield the pages that are still to be read. After an error of `read`, the crawl can continue there.
 
-        Rows may come twice. Projects that were deleted or that the token may not read are skipped. Raises their error
-        when no project could be read.
+        Rows may come twice. Projects that were deleted or that the token may not read are skipped.
 
         Parameters:
             read: yields the pages of a project from an offset on
             now: seconds since the epoch
+            needs_one: raise the error of a skipped project when no project could be read
         """
         refused: SourceError | None = None
         restarts = 0
@@ -89,17 +91,18 @@ class ProjectCrawl:
             except (Forbidden, NotFound, Rejected) as error:
                 refused = error
                 self._skip(error)
-                if isinstance(error, Rejected) and not self._read and self._skipped[error.reason] >= MAX_REJECTED:
+                rejected = sum(reason == error.reason for reason in self.skipped.values())
+                if isinstance(error, Rejected) and not self._read and rejected >= MAX_REJECTED:
                     # It is not about one project.
                     raise
             else:
                 restarts = 0
-        if refused is not None and not self._read:
+        if needs_one and refused is not None and not self._read:
             raise refused
 
     def report(self, attempt: Attempt[Any]) -> None:
         """Report the projects and tasks that are missing from the figures."""
-        for reason, number in sorted(self._skipped.items()):
+        for reason, number in sorted(Counter(self.skipped.values()).items()):
             whose = 'project could not be read: its' if number == 1 else 'projects could not be read: their'
             attempt.problem(reason, f'{number} {whose} tasks are missing ({reason}): {self._refusals[reason]}')
         if self._unreadable:
@@ -115,7 +118,7 @@ class ProjectCrawl:
             self._offset = page.cursor
 
     def _skip(self, error: SourceError) -> None:
-        self._skipped[error.reason] += 1
+        self.skipped[self._pending[0]] = error.reason
         self._refusals.setdefault(error.reason, str(error))
         self._next_project()
 
@@ -132,7 +135,7 @@ class ProjectCrawl:
             moved_at=self._moved_at,
             read=self._read,
             unreadable=self._unreadable,
-            skipped=dict(self._skipped),
+            skipped=dict(self.skipped),
             refusals=dict(self._refusals),
         )
 
@@ -147,6 +150,6 @@ class ProjectCrawl:
             crawl._offset = progress.offset
         crawl._read = progress.read
         crawl._unreadable = progress.unreadable
-        crawl._skipped = Counter(progress.skipped)
+        crawl.skipped = dict(progress.skipped)
         crawl._refusals = dict(progress.refusals)
         return crawl

@@ -215,6 +215,7 @@ class TaskSync:
             return self._begin_search(projects, attempt.now)
         if is_due:
             return _begin_crawl(projects, attempt.now, everything=True)
+        # New projects, and those that Asana refused before.
         if unknown := [gid for gid in projects if gid not in table.covered]:
             return _begin_crawl(unknown, attempt.now, everything=False)
         return None
@@ -250,7 +251,7 @@ class TaskSync:
             return self._client.tasks(name, crawl.since, offset)
 
         now = attempt.now.timestamp()
-        for page in crawl.lists.pages(read, now):
+        for page in crawl.lists.pages(read, now, needs_one=crawl.everything):
             crawl.tasks.update((gid, task) for gid, task in page.rows if task is not None)
         table.finish_crawl(crawl, now)
         crawl.lists.report(attempt)

@@ -41,7 +41,7 @@ class KnownTasks:
             is read again
         crawled_at: when the lists of all projects were read, in seconds since the epoch; None: there are no rows
         synced_at: when changes were last searched for, in seconds since the epoch
-        covered: gids of the projects whose lists have been read
+        covered: gids of the projects whose tasks are known, so that only changes are asked for
         tasks: one row per task
         started: when work on a task began, by its gid, in seconds since the epoch; None: it will stay unknown
         crawl: a crawl that has not ended yet
@@ -143,12 +143,13 @@ class TaskTable:
             self._observe_entry(task, now)
         if crawl.everything:
             self.tasks = crawl.tasks
-            self.covered = set(crawl.projects)
+            self.covered = set()
             # The next search finds all changes that were made during the crawl.
             self.crawled_at = self.synced_at = crawl.lists.begun_at
         else:
             self.tasks = {**self.tasks, **crawl.tasks}
-            self.covered.update(crawl.projects)
+        # A project that Asana refused is asked for again in the next refresh.
+        self.covered.update(set(crawl.projects).difference(crawl.lists.skipped))
 
     def prune(self, since: datetime, projects: Collection[str]) -> None:
         """Remove tasks that were completed before a time, and tasks that are in none of the projects any more."""

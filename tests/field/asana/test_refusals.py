@@ -310,3 +310,50 @@ def test_histories_that_are_all_refused(asana):
     asana.faults.clear()
     asana.pass_time(900)
     assert driver.run().value('metta.asana.cycle_time.avg_hours', 'basis:started') == 4
+
+
+@case('C', 'https://developers.asana.com/docs/errors')
+@pytest.mark.parametrize('status', [402, 403, 404, 412, 451])
+def test_a_project_that_is_refused_for_a_moment(asana, status):
+    """A project that is refused for a moment.
+
+    Two projects have one open task each. In the first refresh, Asana refuses the tasks of one of them, because somebody
+    changes its members at this time. 15 minutes later, Asana answers again.
+
+    Right: The first refresh warns that the tasks of one project are missing; the next one has both tasks.
+
+    Unchanged: A project that is refused for good is left out, with a warning.
+    """
+    projects = [asana.create_project(name, ['To do']).gid for name in ('Evals', 'Replays')]
+    for project in projects:
+        asana.create_task({project: 'To do'})
+    refuse(asana, status, 'Refused for now', f'*/projects/{projects[1]}/tasks', times=1)
+    driver = Driver.of(asana, tasks_total=False)
+    run = driver.run()
+    assert (run.value(OPEN), run.status) == (1, AgentCheck.WARNING)
+    asana.pass_time(900)
+    run = driver.run()
+    assert (run.value(OPEN), run.status) == (2, AgentCheck.OK)
+
+
+@case('E', 'https://developers.asana.com/docs/errors')
+def test_a_new_project_that_is_refused(asana):
+    """A new project that the token may not read.
+
+    One project has one open task. Somebody creates a project and does not share it: Asana lists it, and refuses its
+    tasks with 403.
+
+    Right: `tasks.open` stays current, and every refresh warns until the project can be read.
+
+    Unchanged: The tasks of the project are not counted.
+    """
+    seen = asana.create_project('Evals', ['To do']).gid
+    asana.create_task({seen: 'To do'})
+    driver = Driver.of(asana, tasks_total=False)
+    assert driver.run().value(OPEN) == 1
+    asana.closed.add(asana.create_project('Replays', ['To do']).gid)
+    for expected in (2, 3):
+        asana.create_task({seen: 'To do'})
+        asana.pass_time(900)
+        run = driver.run()
+        assert (run.value(OPEN), run.status) == (expected, AgentCheck.WARNING)
