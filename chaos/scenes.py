@@ -25,7 +25,7 @@ from sandbox.skypilot.truth_cost import ENDED as JOB_ENDED
 from sandbox.wandb.data import ENDED as RUN_ENDED
 from sandbox.wandb.options import EVALS, FLEET, MAIN
 
-from . import ec2_faults, github_faults
+from . import asana_faults, ec2_faults, github_faults
 from .faults import Answer, Kind, Patience, Script, passed
 
 # (name, tags) -> amount. Only the tags of `Counted.tags` are used.
@@ -131,6 +131,16 @@ def _shuffled(*keys: str) -> dict[str, tuple[Kind, float]]:
 # The check sees every change of these runs in the next refresh; later ones, as documented, after some refreshes.
 NEWEST_RUNS = 50
 QUEUED = ('queued', 'requested', 'pending', 'waiting')
+
+
+# `jobs` are read over several refreshes, and say how many of them they cover.
+GITHUB_OPTIONS = {
+    name: EVERY_OPTION['github'][name] for name in ('deployments', 'dora', 'issues', 'organization_runners', 'runners')
+}
+
+
+def _github_truth(service: Any, now: datetime) -> Iterable[Figure]:
+    return (*service.truth(now), *service.optional_truth(now, **GITHUB_OPTIONS))
 
 
 def _github(service: Any) -> list[Counted]:
@@ -440,6 +450,26 @@ def _wandb_happen(service: Any, dice: random.Random) -> None:
         run.created = run.created.replace(microsecond=0)
 
 
+# Asana.
+
+ASANA_OPTIONS = {
+    name: EVERY_OPTION['asana'][name] for name in ('milestones', 'blocked_fields', 'projects', 'bugs_severity_field')
+}
+
+
+def _asana_truth(service: Any, now: datetime) -> Iterable[Figure]:
+    truth = service.truths(now)
+    fields = service.workspace.projects[service.bugs_project].custom_fields
+    [severity] = [one for one in fields if one.name == ASANA_OPTIONS['bugs_severity_field']]
+    return (
+        *service.truth(now),
+        *truth.milestones(),
+        *truth.blocked(),
+        *truth.severities(severity),
+        *truth.single_projects(ASANA_OPTIONS['projects']),
+    )
+
+
 # EC2.
 
 INTERRUPTIONS = ('instance-terminated-no-capacity', 'instance-terminated-by-price', 'instance-stopped-no-capacity')
@@ -473,10 +503,11 @@ SCENES: dict[str, Scene] = {
         Scene(
             'github',
             {'scale': 0.03},
-            {},
+            GITHUB_OPTIONS,
             _github,
             _github_happen,
             _start_what_waits,
+            truth=_github_truth,
             faults=github_faults.FAULTS,
             interval=900,
             filtered={'repositories': ['metta-ai/metta']},
@@ -491,7 +522,9 @@ SCENES: dict[str, Scene] = {
             truth=_skypilot_truth,
             faults=_shuffled(''),
         ),
-        Scene('asana', {'scale': 0.06}, {}, faults=_shuffled('data')),
+        Scene(
+            'asana', {'scale': 0.06}, ASANA_OPTIONS, truth=_asana_truth, faults=asana_faults.FAULTS | _shuffled('data')
+        ),
         Scene(
             'ec2',
             # A type that AWS does not describe is a permanent warning.

@@ -172,7 +172,7 @@ def test_requests_are_seen_before_they_are_forwarded(served):
 
 @pytest.mark.parametrize('source', [name for name, scene in SCENES.items() if 'shuffle' in scene.faults])
 def test_reordering_changes_nothing_but_the_order(source):
-    [(shuffle, _)] = SCENES[source].faults.values()
+    shuffle, _ = SCENES[source].faults['shuffle']
     rows = [{'n': number} for number in range(50)]
     key = {'skypilot': '', 'asana': 'data', 'kubernetes': 'items'}[source]
     body = json.dumps({key: rows, 'more': 1} if key else rows).encode()
