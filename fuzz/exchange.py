@@ -75,7 +75,7 @@ def interim(case: dict[str, Any]) -> bytes:
 def answer(case: dict[str, Any], content: bytes, port: int) -> bytes:
     """Return the bytes of an answer with the changes of a case."""
     packed = bytearray(PACK[case['packed']](content))
-    if case['packed'] not in ('', 'bomb'):
+    if case['packed'] not in ('', 'raw', 'bomb'):
         # Only what a checksum covers may be damaged without notice by the framing.
         for position, value in case['damage']:
             packed[position % len(packed)] ^= value
