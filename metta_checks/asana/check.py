@@ -125,7 +125,8 @@ class AsanaCheck(Source['InstanceConfig', Known]):
         """List the projects of the workspace."""
         self._check_token()
         pages = list(self.client.projects(self.config.workspace_gid))
-        listed = [project for page in pages for project in page.rows]
+        # A list that changes while it is read may repeat a project.
+        listed = list({project.gid: project for page in pages for project in page.rows}.values())
         # A list without projects is a fact only if the token sees archived ones.
         visible = bool(listed) or self.client.sees_project(self.config.workspace_gid)
         absent = self._look_again(attempt, listed) if visible else AbsentProjects()

@@ -185,7 +185,8 @@ class _Reader:
     def read(self) -> _Workspace | None:
         """Return all rows; None if the token sees no project."""
         gid = str(self.instance['workspace_gid'])
-        listed = list(self.client.projects(gid, archived=False, opt_fields=PROJECT_FIELDS))
+        rows = self.client.projects(gid, archived=False, opt_fields=PROJECT_FIELDS)
+        listed = list({row['gid']: row for row in rows}.values())
         if not listed and not list(self.client.projects(gid)):
             # Not even an archived project: the token sees nothing, which is not the same as nothing being there.
             return None
@@ -525,10 +526,10 @@ class _Figures:
     def severities(incomplete: list[Row], severity: Row) -> Iterator[Result]:
         """Yield the number of bugs by the value of a custom field, at most 20 besides `none`."""
         enabled = [one['name'].lower() for one in severity['enum_options'] if one['enabled']]
-        counts = Counter(dict.fromkeys(enabled, 0))
+        counts = Counter(dict.fromkeys(['none', *enabled], 0))
         counts.update(_choice(bug, severity['gid']) for bug in incomplete)
         ordered = sorted(counts, key=lambda name: (name != 'none', -counts[name], name))
-        shown = set(ordered[: MAX_SEVERITIES + ('none' in counts)])
+        shown = set(ordered[: MAX_SEVERITIES + 1])
         by_label: Counter[str] = Counter()
         for name, number in counts.items():
             by_label[name if name in shown else 'other'] += number

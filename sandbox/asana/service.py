@@ -24,6 +24,7 @@ from .options import AsanaOptions
 from .truth_optional import OptionalTruth
 
 T = TypeVar('T')
+Listed = TypeVar('Listed', Project, Task)
 
 ACCESS_TOKEN = '2/1197000000000001/1204000000000002:5a17db0c5a17db0c5a17db0c5a17db0c'
 BASE = '/api/1.0/'
@@ -67,7 +68,7 @@ class AsanaService(Service):
         closed: gids of projects that the token may list, but not read
         hidden: gids of projects that the token does not see
         unlisted: gids of projects that the list of projects leaves out
-        twice: gids of tasks that a list has at its end once more
+        twice: gids of tasks and projects that a list has at its end once more
         ignored: names of parameters that search ignores
         withheld: names of fields that rows lack even when a request asks for them
         withheld_of: names of further fields that one row lacks, by its gid
@@ -235,7 +236,8 @@ class AsanaService(Service):
         self._known_workspace(workspace)
         wanted = _flag(request, 'archived')
         listed = [p for p in self.workspace.projects.values() if wanted is None or p.archived == wanted]
-        return self._page(request, [p for p in listed if p.gid not in self.hidden | self.unlisted], self._shown.project)
+        listed = [p for p in listed if p.gid not in self.hidden | self.unlisted]
+        return self._page(request, self._repeated(listed), self._shown.project)
 
     def _show_project(self, request: Request, project: str) -> Response:
         self._check_project(project)
@@ -268,8 +270,7 @@ class AsanaService(Service):
         if since is not None:
             begin = self._time('completed_since', since)
             listed = [task for task in listed if task.completed_at is None or task.completed_at >= begin]
-        listed += [task for task in listed if task.gid in self.twice]
-        return self._page(request, listed, self._shown.task)
+        return self._page(request, self._repeated(listed), self._shown.task)
 
     def _list_stories(self, request: Request, task: str) -> Response:
         if task not in self.workspace.tasks:
@@ -319,6 +320,9 @@ class AsanaService(Service):
             and (not projects or not projects.isdisjoint(task.memberships))
             and (self.closed | self.hidden).isdisjoint(task.memberships)
         ]
+
+    def _repeated(self, listed: list[Listed]) -> list[Listed]:
+        return listed + [one for one in listed if one.gid in self.twice]
 
     # Pages.
 

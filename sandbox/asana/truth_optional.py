@@ -44,12 +44,12 @@ class OptionalTruth(Truth):
         )
 
     def severities(self, field: CustomField) -> Iterator[Figure]:
-        """Compute bugs.open_by_severity with a custom field of the Bugs project. Enabled values show even at 0."""
+        """Compute bugs.open_by_severity with a field of the Bugs project. Enabled values, and none, show even at 0."""
         names = {choice.gid: choice.name.lower() for choice in field.choices}
         shown = [choice.name.lower() for choice in field.choices if choice.enabled]
         bugs = [bug for bug in self._workspace.tasks_of(self._bugs_project) if not bug.separator and not bug.completed]
         values = [names[bug.choices[field.gid]] if field.gid in bug.choices else 'none' for bug in bugs]
-        for name in dict.fromkeys([*shown, *values]):
+        for name in dict.fromkeys([*shown, 'none', *values]):
             yield from one('bugs.open_by_severity', values.count(name), (f'severity:{name}',))
 
     def in_progress(self, sections: Collection[str]) -> Iterator[Figure]:

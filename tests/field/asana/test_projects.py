@@ -294,3 +294,21 @@ def test_a_status_that_needs_an_update(asana, status):
     asana.create_project('Evals', ['To do']).status = Status(status, asana.clock.now() - timedelta(days=15))
     run = Driver.of(asana).run()
     assert (run.value(STALE), run.value(f'metta.asana.projects.{status}')) == (1, 1)
+
+
+@case('D', 'https://developers.asana.com/docs/pagination')
+def test_a_project_on_two_pages(asana):
+    """A project that is on two pages.
+
+    While the check reads the list of projects, somebody creates another one. Asana then sends a project on the first
+    page and again on the second one.
+
+    Right: `projects.active` counts it once, and so do the counts by status.
+
+    Unchanged: `tasks.open`.
+    """
+    project = asana.create_project('Evals', ['To do'], status=Status('on_track', asana.clock.now()))
+    asana.create_task({project.gid: 'To do'})
+    asana.twice.add(project.gid)
+    run = Driver.of(asana).run()
+    assert (run.value(ACTIVE), run.value('metta.asana.projects.on_track'), run.value(OPEN)) == (2, 1, 1)
