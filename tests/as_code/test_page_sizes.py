@@ -85,7 +85,7 @@ def test_names_of_series_are_visible_beside_five_columns(page, width):
         outer = box(section)
         for row in section.locator('.legend tbody tr').all()[:2]:
             name = box(row.locator('th'))
-            # Room for the color and eight letters at least.
+            # Enough for the color and eight letters.
             assert name['width'] >= 70, columns
             cells = [box(cell) for cell in row.locator('td:visible').all()]
             assert len(cells) >= 1
