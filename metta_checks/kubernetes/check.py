@@ -127,7 +127,7 @@ class KubernetesCheck(Source['InstanceConfig', NoMemory]):
     @block(state=History)
     def pods(self, attempt: Attempt[History]) -> list[Pod]:
         """Read the pods."""
-        pods = list(self.client.pods(attempt.problem))
+        pods = self.client.pods(attempt.problem)
         if not attempt.problems:
             for pattern in self.settings.namespaces.unmatched(pod.namespace for pod in pods):
                 attempt.problem('no_match', f'option `namespaces`: {pattern!r} matches no namespace that has pods')
@@ -140,7 +140,7 @@ class KubernetesCheck(Source['InstanceConfig', NoMemory]):
     @block(when=collects_nodes, uses=pods)
     def nodes(self, attempt: Attempt[None], pods: list[Pod] | None) -> list[Node]:
         """Read the nodes, and count their GPUs."""
-        nodes = list(self.client.nodes(attempt.problem))
+        nodes = self.client.nodes(attempt.problem)
         attempt.emit(node_measures.allocatable(nodes))
         self.claims = self._device_claims(attempt, pods or ())
         inventory = Inventory(nodes, self.settings.accelerator_types, self.claims)

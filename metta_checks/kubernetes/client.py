@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from ..core.errors import Forbidden, NotFound, RateLimited, Rejected, Unavailable
 from ..core.http import RETRIED_STATUSES, Api, Response, ResponsePolicy
@@ -26,12 +26,12 @@ from .payloads import (
     POD_LIST,
     POD_METRICS_LIST,
     SLICE_LIST,
-    STATUS,
     Adapter,
-    decode,
     decode_list,
 )
 from .records import Deployment, Node, Pod, PodKey, PodUsage
+
+Result = TypeVar('Result')
 
 PAGE_SIZE = 500
 EXPIRED = 410
@@ -102,6 +102,10 @@ class _LazyPage(NamedTuple):
         return cls(items, token or None)
 
 
+class ExpiredList(Rejected):
+    """The server has dropped the state of the first pages of a list, so it cannot send the other ones of that time."""
+
+
 class Refusals(ResponsePolicy):
     """Leaves all errors to the general rules, and remembers a refused token, so that it is read again.
 
@@ -136,11 +140,13 @@ class Client:
         self._api = api
         self._namespaces = namespaces
 
-    def pods(self, problem: Problem) -> Iterator[Pod]:
-        """Yield all pods that have not succeeded."""
-        for item in self._list(PODS, problem, fieldSelector=UNFINISHED):
-            if item['metadata']['namespace'] in self._namespaces:
-                yield Pod.parse(item, problem)
+    def pods(self, problem: Problem) -> list[Pod]:
+        """Return all pods that have not succeeded."""
+
+        def read(problem: Problem) -> list[Pod]:
+            return [Pod.parse(item, problem) for item in self._list(PODS, problem, fieldSelector=UNFINISHED)]
+
+        return _of_one_time(read, problem)
 
     def sampling(self) -> Sampling:
         """Return the present usage of all containers, which the metrics API sends in one answer without pages."""
@@ -158,21 +164,29 @@ class Client:
                 result.samples[usage.namespace, usage.name] = usage
         return result
 
-    def deployments(self, problem: Problem) -> Iterator[Deployment]:
-        """Yield all deployments."""
-        for item in self._list(DEPLOYMENTS, problem):
-            if item['metadata']['namespace'] in self._namespaces:
-                yield Deployment.parse(item)
+    def deployments(self, problem: Problem) -> list[Deployment]:
+        """Return all deployments."""
 
-    def nodes(self, problem: Problem) -> Iterator[Node]:
-        """Yield all nodes."""
-        for item in self._list(NODES, problem):
-            yield Node.parse(item, problem)
+        def read(problem: Problem) -> list[Deployment]:
+            return [Deployment.parse(item) for item in self._list(DEPLOYMENTS, problem)]
+
+        return _of_one_time(read, problem)
+
+    def nodes(self, problem: Problem) -> list[Node]:
+        """Return all nodes."""
+
+        def read(problem: Problem) -> list[Node]:
+            return [Node.parse(item, problem) for item in self._list(NODES, problem)]
+
+        return _of_one_time(read, problem)
 
     def device_claims(self, types: AcceleratorTypes, problem: Problem) -> DeviceClaims:
         """Return the devices of dynamic resource allocation, offered and allocated."""
-        claims = (item for item in self._list(CLAIMS, problem) if item['metadata']['namespace'] in self._namespaces)
-        return DeviceClaims.of(self._list(SLICES, problem), claims, types)
+
+        def read(problem: Problem) -> DeviceClaims:
+            return DeviceClaims.of(self._list(SLICES, problem), self._list(CLAIMS, problem), types)
+
+        return _of_one_time(read, problem)
 
     def reach(self, kind: Kind) -> None:
         """Request one item of a list, in every scope that a refresh reads. Raises the errors that a refresh would."""
@@ -195,16 +209,19 @@ class Client:
             raise type(error)(f'metrics-server is not installed or not ready: {error}', reason=error.reason) from error
 
     def _list(self, kind: Kind, problem: Problem, **params: Any) -> Iterator[dict[str, Any]]:
+        """Yield the items of the wanted namespaces, each once. Raises ExpiredList between two pages."""
         seen: set[str] = set()
 
         def items(scope: str) -> Iterator[dict[str, Any]]:
-            return self._pages(kind, scope, params, problem)
+            return self._pages(kind, scope, params)
 
         for item in self._allowed(kind, items, problem):
-            # A list that was continued after its token expired may contain an item twice.
-            if (uid := item['metadata']['uid']) not in seen:
-                seen.add(uid)
-                yield item
+            # Storage that does not sort its keys repeats items on later pages.
+            metadata = item['metadata']
+            if metadata['uid'] in seen or (kind.namespaced and metadata['namespace'] not in self._namespaces):
+                continue
+            seen.add(metadata['uid'])
+            yield item
 
     def _allowed(
         self, kind: Kind, read: Callable[[str], Iterator[dict[str, Any]]], problem: Problem
@@ -227,37 +244,23 @@ class Client:
         for refusal in refusals:
             problem(refusal.reason, str(refusal))
 
-    def _pages(self, kind: Kind, scope: str, params: Mapping[str, Any], problem: Problem) -> Iterator[dict[str, Any]]:
-        was_expired = False
-
+    def _pages(self, kind: Kind, scope: str, params: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         def fetch(token: str | None) -> _LazyPage:
-            nonlocal was_expired
             query = {'limit': PAGE_SIZE, **params}
             if token is None:
                 return _LazyPage.of(kind, self._get(kind, scope, query))
             response = self._get(kind, scope, {**query, 'continue': token}, accept=(EXPIRED,))
-            if response.status != EXPIRED:
-                return _LazyPage.of(kind, response)
-            renewed = self._renewed(kind, response, problem, again=was_expired)
-            was_expired = True
-            return _LazyPage(iter(()), renewed)
+            if response.status == EXPIRED:
+                raise ExpiredList(
+                    f'{response.request} answered HTTP {EXPIRED}: the list expired twice while it was read',
+                    reason='expired_token',
+                )
+            return _LazyPage.of(kind, response)
 
         request = self._api.request_line('get', kind.path(scope))
         repeated = f'{request} answered with the continue token of an earlier page: the list would never end'
         for chunk in pages(fetch, repeated=repeated):
             yield from chunk.items
-
-    @staticmethod
-    def _renewed(kind: Kind, response: Response, problem: Problem, *, again: bool) -> str:
-        """Return the token that continues a list after a 410: the server has dropped the state of the first pages."""
-        token = '' if again else decode(STATUS, response)['metadata'].get('continue')
-        if not token:
-            how = 'expired twice' if again else 'expired while it was read, and cannot be continued'
-            raise Rejected(f'{response.request} answered HTTP {EXPIRED}: the list {how}', reason='expired_token')
-        problem(
-            'expired_token', f'the list of {kind.plural} expired while it was read; it was continued with newer data'
-        )
-        return token
 
     def _get(self, kind: Kind, scope: str, params: Mapping[str, Any], *, accept: tuple[int, ...] = ()) -> Response:
         try:
@@ -284,3 +287,20 @@ class Client:
                     raise
                 budget.wait(seconds)
         return self._api.get(path, params, accept=accept, retry_statuses=RETRIED)
+
+
+def _of_one_time(read: Callable[[Problem], Result], problem: Problem) -> Result:
+    """Return the result of reading a list, which is read once more from its beginning when it expires.
+
+    The token that a server offers with the 410 continues the list with newer data: a pod that has been replaced would
+    count beside its successor. Raises ExpiredList when the list expires again.
+    """
+    noted: list[tuple[str, str]] = []
+    try:
+        return read(lambda reason, message: noted.append((reason, message)))
+    except ExpiredList:
+        noted.clear()
+    finally:
+        for reason, message in noted:
+            problem(reason, message)
+    return read(problem)

@@ -358,12 +358,6 @@ class ListOf(TypedDict, Generic[Item]):
     items: list[Item] | None
 
 
-class Status(TypedDict):
-    """`Status`: the body of an error. With a 410 (Expired), `metadata.continue` continues the list."""
-
-    metadata: ListMeta
-
-
 # The `parse` methods of records.py read the results by key.
 Adapter = TypeAdapter[dict[str, Any]]
 POD_LIST: Adapter = TypeAdapter(ListOf[Pod])
@@ -372,7 +366,6 @@ DEPLOYMENT_LIST: Adapter = TypeAdapter(ListOf[Deployment])
 NODE_LIST: Adapter = TypeAdapter(ListOf[Node])
 CLAIM_LIST: Adapter = TypeAdapter(ListOf[Claim])
 SLICE_LIST: Adapter = TypeAdapter(ListOf[Slice])
-STATUS: Adapter = TypeAdapter(Status)
 
 
 # The end of an item of a list and the beginning of the next one, as the API server writes them.

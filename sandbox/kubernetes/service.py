@@ -93,7 +93,6 @@ class KubernetesService(Service):
         self.forbidden_namespaces: set[str] = set()
         self.manifests: Manifests | None = None
         self._expire = 0
-        self._overlap = 0
         self._cache: dict[tuple[Any, ...], bytes] = {}
 
     # The contract of a service.
@@ -149,9 +148,9 @@ class KubernetesService(Service):
             pod.rendered = None
         self._cache.clear()
 
-    def expire_tokens(self, times: int = 1, overlap: int = 0) -> None:
-        """Answer the next continue tokens with 410; the tokens offered instead begin `overlap` items earlier."""
-        self._expire, self._overlap = times, overlap
+    def expire_tokens(self, times: int = 1) -> None:
+        """Answer the next continue tokens with 410, and offer tokens that continue with newer data."""
+        self._expire = times
 
     def _metrics_state(self, now: datetime) -> str:
         if self.metrics_server == 'ok' and OUTAGE_AFTER <= now - self.cluster.start < OUTAGE_AFTER + OUTAGE:
@@ -240,7 +239,7 @@ class KubernetesService(Service):
             limit = 0
         if start and self._expire > 0:
             self._expire -= 1
-            offered = self._token(max(0, start - self._overlap), inconsistent=True)
+            offered = self._token(start, inconsistent=True)
             return self._status(410, 'The provided continue parameter is too old', **{'continue': offered})
         key = (plural, namespace, selector, start, limit)
         if key not in self._cache:
