@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from ..core.errors import Forbidden, NotFound, Rejected, SourceError
@@ -92,7 +93,8 @@ class ProjectCrawl:
                 refused = error
                 self._skip(error)
                 rejected = sum(reason == error.reason for reason in self.skipped.values())
-                if isinstance(error, Rejected) and not self._read and rejected >= MAX_REJECTED:
+                is_general = isinstance(error, Rejected) and rejected >= MAX_REJECTED
+                if needs_one and is_general and not self._read:
                     # It is not about one project.
                     raise
             else:
@@ -100,11 +102,15 @@ class ProjectCrawl:
         if needs_one and refused is not None and not self._read:
             raise refused
 
-    def report(self, attempt: Attempt[Any]) -> None:
-        """Report the projects and tasks that are missing from the figures."""
-        for reason, number in sorted(Counter(self.skipped.values()).items()):
+    def report(self, attempt: Attempt[Any], refused: Mapping[str, str] = MappingProxyType({})) -> None:
+        """Report the projects and tasks that are missing from the figures.
+
+        `refused`: the reason by the gid of projects that were refused before, where not all are asked for again.
+        """
+        for reason, number in sorted(Counter({**refused, **self.skipped}.values()).items()):
+            said = self._refusals.get(reason, 'they were refused before')
             whose = 'project could not be read: its' if number == 1 else 'projects could not be read: their'
-            attempt.problem(reason, f'{number} {whose} tasks are missing ({reason}): {self._refusals[reason]}')
+            attempt.problem(reason, f'{number} {whose} tasks are missing ({reason}): {said}')
         if self._unreadable:
             attempt.problem('bad_payload', f'tasks left out because they could not be read: {self._unreadable}')
 

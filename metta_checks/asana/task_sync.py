@@ -215,8 +215,7 @@ class TaskSync:
             return self._begin_search(projects, attempt.now)
         if is_due:
             return _begin_crawl(projects, attempt.now, everything=True)
-        # New projects, and those that Asana refused before.
-        if unknown := [gid for gid in projects if gid not in table.covered]:
+        if unknown := table.to_read(projects):
             return _begin_crawl(unknown, attempt.now, everything=False)
         return None
 
@@ -254,7 +253,7 @@ class TaskSync:
         for page in crawl.lists.pages(read, now, needs_one=crawl.everything):
             crawl.tasks.update((gid, task) for gid, task in page.rows if task is not None)
         table.finish_crawl(crawl, now)
-        crawl.lists.report(attempt)
+        crawl.lists.report(attempt, table.refused)
 
     def _try_search(self, table: TaskTable, attempt: Attempt[KnownTasks], *, has_crawled: bool = False) -> bool:
         """Read the modified tasks. Return False when that takes a crawl: too many were modified, or search fails.

@@ -10,6 +10,9 @@ from ..core.stored import stored
 from .crawl import CrawlProgress, ProjectCrawl
 from .records import Task
 
+# Projects that Asana refused and that a refresh asks for again, in turn.
+MAX_ASKED_AGAIN = 10
+
 
 @stored
 class TaskCrawlProgress:
@@ -42,6 +45,7 @@ class KnownTasks:
         crawled_at: when the lists of all projects were read, in seconds since the epoch; None: there are no rows
         synced_at: when changes were last searched for, in seconds since the epoch
         covered: gids of the projects whose tasks are known, so that only changes are asked for
+        refused: the reason by the gid of each project that Asana refused, the one that was asked for longest ago first
         tasks: one row per task
         started: when work on a task began, by its gid, in seconds since the epoch; None: it will stay unknown
         crawl: a crawl that has not ended yet
@@ -53,6 +57,7 @@ class KnownTasks:
     crawled_at: float | None
     synced_at: float
     covered: frozenset[str]
+    refused: dict[str, str]
     tasks: tuple[Task, ...]
     started: dict[str, float | None]
     crawl: TaskCrawlProgress | None
@@ -101,6 +106,7 @@ class TaskTable:
     crawled_at: float | None = None
     synced_at: float = 0.0
     covered: set[str] = field(default_factory=set)
+    refused: dict[str, str] = field(default_factory=dict)
     tasks: dict[str, Task] = field(default_factory=dict)
     started: dict[str, float | None] = field(default_factory=dict)
     crawl: TaskCrawl | None = None
@@ -143,13 +149,21 @@ class TaskTable:
             self._observe_entry(task, now)
         if crawl.everything:
             self.tasks = crawl.tasks
-            self.covered = set()
+            self.covered, self.refused = set(), {}
             # The next search finds all changes that were made during the crawl.
             self.crawled_at = self.synced_at = crawl.lists.begun_at
         else:
             self.tasks = {**self.tasks, **crawl.tasks}
-        # A project that Asana refused is asked for again in the next refresh.
-        self.covered.update(set(crawl.projects).difference(crawl.lists.skipped))
+        asked = set(crawl.projects)
+        skipped = crawl.lists.skipped
+        self.covered.update(asked.difference(skipped))
+        waiting = {gid: reason for gid, reason in self.refused.items() if gid not in asked}
+        self.refused = waiting | {gid: reason for gid, reason in skipped.items() if gid in asked}
+
+    def to_read(self, projects: Collection[str]) -> list[str]:
+        """Return the projects whose tasks are not known: new ones, and some of those that Asana refused before."""
+        new = [gid for gid in projects if gid not in self.covered and gid not in self.refused]
+        return [*new, *(gid for gid in self.refused if gid in projects)][: len(new) + MAX_ASKED_AGAIN]
 
     def prune(self, since: datetime, projects: Collection[str]) -> None:
         """Remove tasks that were completed before a time, and tasks that are in none of the projects any more."""
@@ -163,6 +177,7 @@ class TaskTable:
         self.started = {gid: at for gid, at in self.started.items() if gid in self.tasks}
         # A project that comes back is read again.
         self.covered &= wanted
+        self.refused = {gid: reason for gid, reason in self.refused.items() if gid in wanted}
 
     def known(self) -> KnownTasks:
         """Return the table as it is stored."""
@@ -171,6 +186,7 @@ class TaskTable:
             crawled_at=self.crawled_at,
             synced_at=self.synced_at,
             covered=frozenset(self.covered),
+            refused=dict(self.refused),
             tasks=tuple(self.tasks.values()),
             started=dict(self.started),
             crawl=self.crawl.progress() if self.crawl else None,
@@ -188,6 +204,7 @@ class TaskTable:
             crawled_at=known.crawled_at,
             synced_at=known.synced_at,
             covered=set(known.covered),
+            refused=dict(known.refused),
             tasks=_by_gid(known.tasks),
             started=dict(known.started),
             crawl=TaskCrawl.resumed(known.crawl, now) if known.crawl else None,

@@ -357,3 +357,41 @@ def test_a_new_project_that_is_refused(asana):
         asana.pass_time(900)
         run = driver.run()
         assert (run.value(OPEN), run.status) == (expected, AgentCheck.WARNING)
+
+
+@case('E', 'https://developers.asana.com/docs/rate-limits')
+@pytest.mark.parametrize('status', [403, 404, 412])
+def test_many_projects_that_are_refused(asana, status):
+    """Many projects that are refused for good.
+
+    Asana lists 41 projects and refuses the tasks of 40 of them with 403, 404 or 412. The other one has one open task.
+
+    Right: `tasks.open` stays current. The refreshes after the first crawl ask for 10 of the 40 again, in turn, and warn
+    of all 40. After 4 refreshes in which Asana answers, all tasks are counted.
+
+    Unchanged: The first crawl asks for each project.
+    """
+    seen = asana.create_project('Evals', ['To do']).gid
+    asana.create_task({seen: 'To do'})
+    others = [asana.create_project(f'Replay {number}', ['To do']).gid for number in range(40)]
+    for project in others:
+        asana.create_task({project: 'To do'})
+        refuse(asana, status, 'Refused', list_of(project))
+    # Later changes are all that search finds.
+    asana.pass_time(3600)
+    driver = Driver.of(asana, tasks_total=False)
+    requests = []
+    for expected in (1, 2, 3):
+        run = driver.run()
+        assert (run.value(OPEN), run.status) == (expected, AgentCheck.WARNING)
+        assert '40 projects could not be read' in run.message
+        requests.append(run.requests or 0)
+        asana.create_task({seen: 'To do'})
+        asana.pass_time(900)
+    assert requests[0] >= 41
+    assert max(requests[1:]) < 25
+    asana.faults.clear()
+    for _ in range(4):
+        run = driver.run()
+        asana.pass_time(900)
+    assert (run.value(OPEN), run.status) == (44, AgentCheck.OK)
