@@ -1141,7 +1141,7 @@
         type: 'gauge',
         tags: ['account', 'env'],
         better: 'lower',
-        about: 'Amount in USD that AWS Cost Explorer reports for EC2 (compute and EC2-Other) of the account on the last full day (UTC), in all regions, unblended, without credits and refunds.',
+        about: 'Amount in USD that AWS Cost Explorer reports for EC2 (compute and EC2-Other) of the account, in all regions, unblended, without credits and refunds, on the last day (UTC) that ended at least 36 hours before the daily reading: the second or third day before it.',
       },
       amortized_yesterday_usd: {
         name: 'metta.ec2.cost.amortized_yesterday_usd',
@@ -1150,7 +1150,7 @@
         type: 'gauge',
         tags: ['account', 'env'],
         better: 'lower',
-        about: 'Amount in USD that AWS Cost Explorer reports for EC2 (compute and EC2-Other) of the account on the last full day (UTC), in all regions, without credits and refunds, with the fees of savings plans and reserved instances spread over their terms.',
+        about: 'Amount in USD that AWS Cost Explorer reports for EC2 (compute and EC2-Other) of the account, in all regions, without credits and refunds, on the last day (UTC) that ended at least 36 hours before the daily reading, with the fees of savings plans and reserved instances spread over their terms.',
       },
     },
     commitments: {
@@ -1161,7 +1161,7 @@
         type: 'gauge',
         tags: ['account', 'type', 'env'],
         better: 'higher',
-        about: 'Percentage of the EC2 usage of the account on the last full day (UTC) that savings plans or reserved instances covered: for savings plans the covered part of the spending at on-demand rates that they could cover, for reservations the covered part of the hours of running instances.',
+        about: 'Percentage of the EC2 usage of the account that savings plans or reserved instances covered, on the last day (UTC) that ended at least 36 hours before the daily reading: for savings plans of the spending at on-demand rates that they could cover, for reservations of the hours of running instances.',
       },
       utilization_pct: {
         name: 'metta.ec2.commitments.utilization_pct',
@@ -1170,7 +1170,7 @@
         type: 'gauge',
         tags: ['account', 'type', 'env'],
         better: 'higher',
-        about: 'Percentage of what the account committed to that was used on the last full day (UTC): USD of its savings plans for all services, hours of its reserved EC2 instances.',
+        about: 'Percentage of what the account committed to that was used on the last day (UTC) that ended at least 36 hours before the daily reading: USD of its savings plans for all services, hours of its reserved EC2 instances.',
       },
       unused_yesterday_usd: {
         name: 'metta.ec2.commitments.unused_yesterday_usd',
@@ -1179,7 +1179,7 @@
         type: 'gauge',
         tags: ['account', 'type', 'env'],
         better: 'lower',
-        about: 'Price in USD of the commitments of the account that were not used on the last full day (UTC).',
+        about: 'Price in USD of the commitments of the account that were not used on the last day (UTC) that ended at least 36 hours before the daily reading.',
       },
     },
     capacity: {

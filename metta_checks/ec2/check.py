@@ -22,7 +22,7 @@ from .account import Account, identified
 from .aws import Aws
 from .capacity import Interruptions
 from .client import Client
-from .cost_explorer import CostExplorer, last_full_day
+from .cost_explorer import CostExplorer, settled_day
 from .idle_search import IdleInstances
 from .instance_types import TypeReader
 from .price_lookup import KnownPrices, PriceLookup
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 T = TypeVar('T')
 
+HOUR_SECONDS = 3600
 DAY_SECONDS = 86400
 WEEK_SECONDS = 7 * DAY_SECONDS
 
@@ -346,14 +347,14 @@ class Ec2Check(Source['InstanceConfig', Known]):
         return self.settings.commitments
 
     def billing_interval(self) -> float:
-        """Return a day, in seconds."""
-        return DAY_SECONDS
+        """Return less than a day, in seconds, so that a late refresh leaves no day out: 23 hours, by default."""
+        return max(HOUR_SECONDS, DAY_SECONDS - max(HOUR_SECONDS, self.config.refresh_interval))
 
     @block(every=billing_interval, when=reads_bill)
     def billing(self, attempt: Attempt[None]) -> None:
-        """Read the bill of yesterday."""
+        """Read the bill of the last day that is settled."""
         try:
-            found = self.cost_explorer.bill(self._account_id(), last_full_day(attempt.now))
+            found = self.cost_explorer.bill(self._account_id(), settled_day(attempt.now))
         except NoData as error:
             # Asking again before tomorrow would cost money.
             _note(attempt, [error])
@@ -362,9 +363,9 @@ class Ec2Check(Source['InstanceConfig', Known]):
 
     @block(every=billing_interval, when=reads_commitments)
     def commitments(self, attempt: Attempt[None]) -> None:
-        """Read the use of savings plans and reserved instances yesterday."""
+        """Read the use of savings plans and reserved instances on the last day that is settled."""
         problems: list[SourceError] = []
-        for found in self.cost_explorer.commitments(self._account_id(), last_full_day(attempt.now), problems):
+        for found in self.cost_explorer.commitments(self._account_id(), settled_day(attempt.now), problems):
             attempt.emit(measures.billing.commitments(found))
         _note(attempt, problems)
 

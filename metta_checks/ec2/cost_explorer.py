@@ -18,6 +18,9 @@ from .records import AWS
 from .sdk_errors import Call, NoData
 
 DAY = timedelta(days=1)
+# Cost Explorer goes on adding costs to a day after its end: AWS updates it at least once every 24 hours, from billing
+# data that can be late.
+SETTLING = timedelta(hours=36)
 COMPUTE = 'Amazon Elastic Compute Cloud - Compute'
 SERVICES = (COMPUTE, 'EC2 - Other')
 # Lines of the bill that are not costs of the day.
@@ -157,9 +160,9 @@ class CostExplorer:
         return Call('ce', COST_EXPLORER_REGIONS[partition], operation)
 
 
-def last_full_day(now: datetime) -> date:
-    """Return yesterday, by the clock of Cost Explorer (UTC)."""
-    return (now - DAY).date()
+def settled_day(now: datetime) -> date:
+    """Return the last day (UTC) that ended at least 36 hours ago. Later ones lack a part of their costs."""
+    return (now - SETTLING).date() - DAY
 
 
 def _day(day: date) -> dict[str, Any]:

@@ -1,13 +1,14 @@
 """Cost Explorer: rows of the bill that filters select, and the utilization of commitments.
 
-Every day costs the same. Situation `organization`: the account is one of several, with credits and refunds; situation
-`commitments`: it has Savings Plans and reserved instances.
+Every day costs the same, apart from days in `extra`. Situation `organization`: the account is one of several, with
+credits and refunds; situation `commitments`: it has Savings Plans and reserved instances; situation `late_costs`: the
+costs and the usage of a day arrive hour by hour, until 36 hours after its end.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, NamedTuple
 
 from .ec2_protocol import AwsError
@@ -47,8 +48,18 @@ class Commitment(NamedTuple):
     purchased_hours: float
     unused_cost: float
 
+    def part(self, arrived: float) -> Commitment:
+        """Return the commitments with the part of the usage that has arrived; purchases are known before."""
+        return self._replace(
+            covered=self.covered * arrived,
+            used=self.used * arrived,
+            reserved_hours=self.reserved_hours * arrived,
+        )
+
 
 NOTHING = Commitment(0, 0, 0, 0, 0, 2448, 0, 0)
+# Hours from the beginning of a day until all of its costs are there.
+COMPLETE_HOURS = 24 + 36
 
 
 class CostExplorer:
@@ -73,6 +84,9 @@ class CostExplorer:
             self.commitments[other_account] = Commitment(100, 100, 900, 10, 24, 4800, 2400, 99)
         if 'commitments' in situations:
             self.commitments[account] = Commitment(310.25, 812.75, 240.0, 228.5, 480, 2448, 528, 3.6)
+        self.is_late = 'late_costs' in situations
+        # USD that the account pays for compute on a day beside those of every day.
+        self.extra: dict[date, float] = {}
         # Operations without data, by their name.
         self.without_data: set[str] = set()
         self.operations = {
@@ -83,15 +97,13 @@ class CostExplorer:
             'ce:GetReservationUtilization': self.reservation_utilization,
         }
 
-    @property
-    def billed(self) -> float:
-        """The unblended amount of the account for EC2 on any day."""
-        return sum(row.unblended for row in self._own())
+    def billed(self, day: date) -> float:
+        """Return the complete unblended amount of the account for EC2 on a day."""
+        return sum(row.unblended for row in self._own()) + self.extra.get(day, 0)
 
-    @property
-    def amortized(self) -> float:
-        """The amortized amount of the account for EC2 on any day."""
-        return sum(row.amortized for row in self._own())
+    def amortized(self, day: date) -> float:
+        """Return the complete amortized amount of the account for EC2 on a day."""
+        return sum(row.amortized for row in self._own()) + self.extra.get(day, 0)
 
     def _own(self) -> list[BillRow]:
         """Return the account's own rows of EC2, without credits and refunds."""
@@ -104,10 +116,13 @@ class CostExplorer:
     def cost(self, _: str, body: Mapping[str, Any], now: datetime) -> dict[str, Any]:
         """Return one total for one day, over the rows that the filter selects."""
         self._refuse('GetCostAndUsage', body, now)
-        chosen = [row for row in self.rows if _selects(body.get('Filter', {}), row)]
+        extra = self.extra.get(date.fromisoformat(body['TimePeriod']['Start']), 0)
+        rows = [*self.rows, BillRow(self.account, COMPUTE, 'Usage', extra, extra)]
+        chosen = [row for row in rows if _selects(body.get('Filter', {}), row)]
+        arrived = self._arrived(body, now)
         amounts = {
-            'UnblendedCost': sum(row.unblended for row in chosen),
-            'AmortizedCost': sum(row.amortized for row in chosen),
+            'UnblendedCost': arrived * sum(row.unblended for row in chosen),
+            'AmortizedCost': arrived * sum(row.amortized for row in chosen),
         }
         total = {name: {'Amount': f'{amounts[name]:.10f}', 'Unit': 'USD'} for name in body['Metrics']}
         return {'ResultsByTime': [{'TimePeriod': body['TimePeriod'], 'Total': total, 'Groups': [], 'Estimated': True}]}
@@ -171,10 +186,18 @@ class CostExplorer:
         self._refuse(name, body, now)
         accounts = {self.account, *self.commitments}
         chosen = [one for one in accounts if _selects(body.get('Filter', {}), BillRow(one, COMPUTE, 'Usage', 0, 0))]
-        found = [self.commitments.get(account, NOTHING) for account in chosen]
+        arrived = self._arrived(body, now)
+        found = [self.commitments.get(account, NOTHING).part(arrived) for account in chosen]
         if not chosen or (plans and not any(one.committed for one in found)):
             raise AwsError(DATA_UNAVAILABLE, 'no data for this account')
         return found
+
+    def _arrived(self, body: Mapping[str, Any], now: datetime) -> float:
+        """Return the part of the costs of a day that Cost Explorer has, from 0 to 1."""
+        if not self.is_late:
+            return 1
+        begin = datetime.fromisoformat(body['TimePeriod']['Start']).replace(tzinfo=UTC)
+        return min(1, (now - begin) / timedelta(hours=COMPLETE_HOURS))
 
     def _refuse(self, name: str, body: Mapping[str, Any], now: datetime) -> None:
         if name in self.without_data:

@@ -20,7 +20,8 @@ class Ec2Options(ServiceOptions):
         regions: regions with resources, which the check reads
         ambiguous: an instance type with two prices in the price list
         situations: names of the rare situations to add, from `situations.py`: zones, archive, images, volume_states,
-            accelerators, capacity, interruptions, commitments, organization, sparse, tags, retired; `all`: all of them
+            accelerators, capacity, interruptions, commitments, late_costs, organization, sparse, tags, retired; `all`:
+            all of them
         denied_regions: regions in which a service control policy denies everything
         denied_actions: actions that the policy of the credentials does not allow, such as `ec2:DescribeVolumes`
         not_opted_in: services (`ec2`, `ce`) that answer OptInRequired, as to an account that is not verified

@@ -1,6 +1,7 @@
 """Rare situations of an account. Each is a function that adds its resources to the estate; option `situations`.
 
-Four situations are not about resources: `commitments` and `organization` are in Cost Explorer, see cost_explorer.py.
+Three situations are not about resources: `commitments`, `late_costs` and `organization` are in Cost Explorer, see
+cost_explorer.py.
 """
 
 from __future__ import annotations
@@ -148,7 +149,7 @@ SITUATIONS: dict[str, Callable[[Builder], None]] = {
     )
 }
 # In Cost Explorer.
-OF_THE_BILL = ('commitments', 'organization')
+OF_THE_BILL = ('commitments', 'late_costs', 'organization')
 ALL = (*SITUATIONS, *OF_THE_BILL)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from datetime import timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from . import tariff
@@ -28,8 +28,9 @@ INTERRUPTED = (
 def rows(facts: Facts, options: Mapping[str, Any], cost_explorer: CostExplorer) -> Iterator[Row]:
     """Yield the figures of the options that are set."""
     if options.get('cost_explorer') and 'GetCostAndUsage' not in cost_explorer.without_data:
-        yield 'cost.billed_yesterday_usd', cost_explorer.billed
-        yield 'cost.amortized_yesterday_usd', cost_explorer.amortized
+        day = _complete_day(facts.now)
+        yield 'cost.billed_yesterday_usd', cost_explorer.billed(day)
+        yield 'cost.amortized_yesterday_usd', cost_explorer.amortized(day)
     if options.get('commitments'):
         yield from _commitments(cost_explorer)
     if options.get('gpu_breakdown'):
@@ -38,6 +39,14 @@ def rows(facts: Facts, options: Mapping[str, Any], cost_explorer: CostExplorer) 
         yield from _capacity(facts)
     if options.get('spot_interruptions'):
         yield from _interruptions(facts)
+
+
+def _complete_day(now: datetime) -> date:
+    """Return the last day that has been over for 36 hours."""
+    day = now.date()
+    while now - datetime(day.year, day.month, day.day, tzinfo=UTC) < timedelta(hours=24 + 36):
+        day -= timedelta(days=1)
+    return day
 
 
 def _commitments(cost_explorer: CostExplorer) -> Iterator[Row]:

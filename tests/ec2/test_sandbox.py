@@ -279,14 +279,15 @@ def test_capacity_and_spot_requests(rare):
 
 
 def test_the_bill_of_an_organization(rare):
-    yesterday = rare.clock.now().date() - timedelta(days=1)
-    period = {'Start': str(yesterday), 'End': str(rare.clock.now().date())}
+    today = rare.clock.now().date()
+    complete = {'Start': str(today - timedelta(days=3)), 'End': str(today - timedelta(days=2))}
+    yesterday = {'Start': str(today - timedelta(days=1)), 'End': str(today)}
     ce = client(rare, 'ce')
     own = {'Dimensions': {'Key': 'LINKED_ACCOUNT', 'Values': [ACCOUNT]}}
     credits = {'Not': {'Dimensions': {'Key': 'RECORD_TYPE', 'Values': ['Credit', 'Refund']}}}
     services = {'Dimensions': {'Key': 'SERVICE', 'Values': [COMPUTE, OTHER]}}
 
-    def amount(*rules):
+    def amount(*rules, period=complete):
         asked = {'Filter': {'And': list(rules)} if len(rules) > 1 else rules[0]} if rules else {}
         answer = ce.get_cost_and_usage(TimePeriod=period, Granularity='DAILY', Metrics=['UnblendedCost'], **asked)
         return float(answer['ResultsByTime'][0]['Total']['UnblendedCost']['Amount'])
@@ -294,9 +295,10 @@ def test_the_bill_of_an_organization(rare):
     assert amount() == pytest.approx(1000.5 + 234.0678901 + 80 - 150 - 20 + 4000 - 400)
     assert amount(own) == pytest.approx(1000.5 + 234.0678901 + 80 - 150 - 20)
     assert amount(own, credits, services) == pytest.approx(1234.5678901)
-    plans = ce.get_savings_plans_utilization(TimePeriod=period, Filter=own)['Total']['Utilization']
+    assert 0 < amount(own, credits, services, period=yesterday) < 1234.5678901
+    plans = ce.get_savings_plans_utilization(TimePeriod=complete, Filter=own)['Total']['Utilization']
     assert (plans['TotalCommitment'], plans['UsedCommitment']) == ('240.0', '228.5')
-    tomorrow = {'Start': period['End'], 'End': str(yesterday + timedelta(days=2))}
+    tomorrow = {'Start': str(today), 'End': str(today + timedelta(days=1))}
     assert refused(ce.get_savings_plans_utilization, TimePeriod=tomorrow) == 'ValidationException'
 
 

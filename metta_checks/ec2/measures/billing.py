@@ -10,7 +10,7 @@ from ..cost_explorer import Bill, Cover, Use
 
 
 def bill(found: Bill) -> Iterator[Sample]:
-    """Yield the samples of block billing from the bill of the last full day."""
+    """Yield the samples of block billing from the bill of a day."""
     yield Sample('cost.billed_yesterday_usd', found.unblended)
     yield Sample('cost.amortized_yesterday_usd', found.amortized)
 

@@ -1,4 +1,4 @@
-"""Cost Explorer: the bill and the commitments of the last full day. AWS bills USD 0.01 per request."""
+"""Cost Explorer: bill and commitments of the last day that is complete. AWS bills USD 0.01 per request."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ EC2 = ('Amazon Elastic Compute Cloud - Compute', 'EC2 - Other')
 # Requests that AWS bills, by the option that sends them, and USD per request.
 OPTIONS = {'cost_explorer': 1, 'commitments': 4}
 PER_REQUEST = 0.01
+# AWS adds costs to a day for 24 hours and more after it has ended.
+COMPLETE_AFTER = timedelta(hours=36)
 REGION = 'us-east-1'
 PLANS, RESERVATION = 'savings_plan', 'reservation'
 
@@ -35,8 +37,9 @@ def requests(account: Account) -> int:
     return sum(number for option, number in OPTIONS.items() if account.option(option, False))
 
 
-def _yesterday(account: Account) -> dict[str, str]:
-    end = account.now.astimezone(UTC).date()
+def _complete_day(account: Account) -> dict[str, str]:
+    """Return the last day that is complete, as the period from its midnight to the next one."""
+    end = (account.now.astimezone(UTC) - COMPLETE_AFTER).date()
     return {'Start': str(end - timedelta(days=1)), 'End': str(end)}
 
 
@@ -49,10 +52,10 @@ def _one_of(dimension: str, *values: str) -> dict[str, Any]:
 
 
 def _ask(account: Account, operation: str, **asked: Any) -> Mapping[str, Any] | None:
-    """Return the answer for yesterday; None when Cost Explorer has no data for it."""
+    """Return the answer for the last complete day; None when Cost Explorer has no data for it."""
     call = getattr(account.client('ce', REGION), operation)
     try:
-        answer: Mapping[str, Any] = call(TimePeriod=_yesterday(account), Granularity='DAILY', **asked)
+        answer: Mapping[str, Any] = call(TimePeriod=_complete_day(account), Granularity='DAILY', **asked)
     except ClientError as error:
         if error.response['Error']['Code'] == 'DataUnavailableException':
             return None

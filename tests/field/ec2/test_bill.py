@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from metta_checks.testing import Driver
@@ -10,6 +12,15 @@ from ..case import case
 
 OFF = {'idle': {'source': 'off'}}
 BILLED, AMORTIZED = 'metta.ec2.cost.billed_yesterday_usd', 'metta.ec2.cost.amortized_yesterday_usd'
+COMPUTE_AND_OTHER = 1000.5 + 234.0678901
+
+
+def wait_until(service, hour):
+    """Let time pass until the next time at which a day is this old, in hours, and return the date of the day."""
+    now = service.clock.now()
+    passed = (now - now.replace(hour=0, minute=0, second=0, microsecond=0)).total_seconds()
+    service.pass_time((hour * 3600 - passed) % 86400)
+    return service.clock.now().date()
 
 
 @case('A', 'https://github.com/reply-fr/sustainable-personal-accounts/issues/85')
@@ -32,6 +43,58 @@ def test_the_bill_of_an_organization(serve):
     service.pass_time(900)
     driver.run()
     assert service.asked.count('ce:GetCostAndUsage us-east-1') == 1
+
+
+@case('C', 'https://github.com/reply-fr/sustainable-personal-accounts/issues/130')
+@pytest.mark.parametrize(('hour', 'days'), [(1, 3), (11.5, 3), (12, 2), (20, 2)])
+def test_the_costs_of_a_day_arrive_late(serve, hour, days):
+    """The costs of a day arrive late.
+
+    Cost Explorer is read at 1:00, 11:30, 12:00 and 20:00 UTC. Until 36 hours after its end, a day lacks a part of its
+    costs and of the usage that Savings Plans cover. One day, two or three days ago, had 500 USD more than the others.
+
+    Right: `cost.billed_yesterday_usd` is 1,734.57 USD, the whole amount of the last day that ended at least 36 hours
+    ago: before noon the third day before today, and after noon the second one. The amount of the day before would be
+    too low at each of the times.
+
+    Unchanged: Savings Plans cover 27.6 % of the spending; one request for the bill.
+    """
+    service = serve('ec2', situations=['commitments', 'late_costs'])
+    today = wait_until(service, hour)
+    service.cost_explorer.extra[today - timedelta(days=days)] = 500
+    run = Driver.of(service, cost_explorer=True, commitments=True, **OFF).run()
+    assert run.value(BILLED) == pytest.approx(COMPUTE_AND_OTHER + 500)
+    assert run.value(AMORTIZED) == pytest.approx(900.25 + 234.0678901 + 500)
+    coverage = run.value('metta.ec2.commitments.coverage_pct', 'type:savings_plan')
+    assert coverage == pytest.approx(100 * 310.25 / (310.25 + 812.75))
+    assert run.value('metta.ec2.commitments.utilization_pct', 'type:savings_plan') == pytest.approx(100 * 228.5 / 240)
+    assert service.asked.count('ce:GetCostAndUsage us-east-1') == 1
+
+
+@case('H', 'https://github.com/electrolux-oss/aws-cost-exporter/issues/36')
+def test_each_day_has_its_bill(account):
+    """Each day has its bill.
+
+    The check refreshes every three hours, a minute late each time, for four days. The first reading of Cost Explorer is
+    at 11:58 UTC. Every day costs 100 USD more than the one before. A finance partner adds up one value per day.
+
+    Right: `cost.billed_yesterday_usd` has the whole amounts of five days one after the other, and leaves none out: the
+    readings are less than a day apart, so that no day ends between two of them.
+
+    Unchanged: Five requests.
+    """
+    explorer = account.service.cost_explorer
+    explorer.is_late = True
+    first = wait_until(account.service, 12 - 2 / 60) - timedelta(days=3)
+    for number in range(8):
+        explorer.extra[first + timedelta(days=number)] = 100 * number
+    driver = Driver.of(account.service, cost_explorer=True, refresh_interval=3 * 3600, **OFF)
+    seen = set()
+    for _ in range(4 * 8):
+        seen.add(round(driver.run().require(BILLED) - COMPUTE_AND_OTHER))
+        account.service.pass_time(3 * 3600 + 60)
+    assert seen == {0, 100, 200, 300, 400}
+    assert account.service.asked.count('ce:GetCostAndUsage us-east-1') == 5
 
 
 @case('G', 'https://docs.aws.amazon.com/aws-cost-management/latest/APIReference/API_GetCostAndUsage.html')
