@@ -256,7 +256,7 @@ class SkyPilotCheck(Source['InstanceConfig', Known]):
         is_one_time = current.batch.are_of_one_time('jobs', 'clusters', 'cost')
         if queue is not None and queue.has_workers and clusters is not None and is_one_time:
             # Lists of several times do not tell which clusters in the cost report belong to people, and which to jobs.
-            is_complete = queue is not EMPTY_QUEUE and self.memory.job_limit is None
+            is_complete = queue is not EMPTY_QUEUE and self.memory.job_limit is None and not queue.missing
             kinds = Kinds(queue.jobs, {cluster.hash for cluster in clusters}, complete=is_complete)
             attempt.emit(cost_measures.breakdown(rated, kinds))
             attempt.emit(cost_measures.failed_jobs(rated, kinds, now))
@@ -376,6 +376,8 @@ class SkyPilotCheck(Source['InstanceConfig', Known]):
     def _within_limit(self, attempt: Attempt[QueueHistory], queue: Queue) -> Queue:
         """Return the newest jobs with at most `max_rows` tasks. If there are more, the next call has this limit."""
         limit = self.settings.max_rows
+        if self.memory.job_limit is None and queue.missing:
+            attempt.truncated(f'the server has {queue.total} jobs, but has sent only {len(queue.jobs)}')
         kept = _newest(queue.jobs, limit)
         total = len(queue.jobs)
         if self.memory.job_limit is not None:
@@ -389,7 +391,8 @@ class SkyPilotCheck(Source['InstanceConfig', Known]):
 
     def _tells_busy_workers(self, queue: Queue) -> bool:
         """Return True when the queue is as old as the list of pools and has the worker of every job on the server."""
-        is_whole = queue is EMPTY_QUEUE or (self.memory.job_limit is None and not queue.unreadable)
+        has_all = self.memory.job_limit is None and not queue.missing
+        is_whole = queue is EMPTY_QUEUE or (has_all and not queue.unreadable)
         return queue.has_workers and is_whole and self.current.batch.are_of_one_time('jobs', 'pools')
 
     def _report_gaps(self, attempt: Attempt[QueueHistory], queue: Queue) -> None:

@@ -164,7 +164,7 @@ def _nothing_known(jobs: Sequence[Job], now: datetime) -> QueueHistory:
         # The jobs of the first refresh are not new: nobody knows how long they have waited.
         newest_job=max((job.id for job in jobs), default=0),
         recovering_since={},
-        waiting_since={},
+        waiting_since={job.id: now for job in jobs if job.status in QUEUED},
         starts={},
         preemptions=(),
         watched_since=now,
@@ -188,7 +188,7 @@ def _longest(since: Mapping[int, datetime], now: datetime) -> float | None:
 def _waiting_since(jobs: Sequence[Job], before: QueueHistory, now: datetime) -> dict[int, datetime]:
     """Return since when each job waits that has not started.
 
-    Jobs that left the queue before the first refresh are left out.
+    Jobs that left the queue before the first refresh are left out, and those that are queued again after their start.
     """
     waiting = {}
     for job in jobs:
@@ -201,7 +201,8 @@ def _wait_began(job: Job, before: QueueHistory, now: datetime) -> datetime | Non
     """Return when a job began to wait; None when nobody knows it."""
     known = before.waiting_since.get(job.id)
     if known is None and job.status in QUEUED:
-        return now
+        # A restart of the controller can set a job that has started back to PENDING, and give it a new start.
+        return None if job.id in before.recoveries else now
     if known is None and job.id > before.newest_job:
         return job.tasks[0].submitted_at
     return known

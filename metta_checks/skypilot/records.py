@@ -301,6 +301,7 @@ class Queue:
         has_workers: True when the tasks tell their workers of pools, or there are no pools
         unreadable: number of rows that could not be read
         unclear: number of live tasks with accelerators in an unknown notation
+        missing: number of jobs, at least, that the server counts in `total` and has not sent
     """
 
     jobs: Sequence[Job]
@@ -310,6 +311,7 @@ class Queue:
     unreadable: int = 0
     unclear: int = 0
     has_workers: bool = True
+    missing: int = 0
 
     @property
     def has_machines(self) -> bool:
@@ -330,17 +332,21 @@ class Queue:
         details = mapping(answer) or {}
         records = _rows(details.get('jobs') if details else answer)
         parsed = [Task.parse(record) for record in records]
-        tasks = _shared([task for task in parsed if task is not None])
-        unreadable = len(records) - len(tasks)
-        counted = tasks if complete and not unreadable else None
+        tasks = _shared(_once(task for task in parsed if task is not None))
+        unreadable = sum(task is None for task in parsed)
+        total = integer(details.get('total'))
+        # Servers count jobs, older ones the rows of their tasks.
+        missing = max(0, (total or 0) - len(tasks) - unreadable)
+        counted = tasks if complete and not unreadable and not missing else None
         return cls(
             jobs=_jobs(tasks),
             status_counts=_status_counts(details.get('status_counts'), counted),
-            total=integer(details.get('total')),
+            total=total,
             has_handles=not tasks or any(map(_has_handle, records)),
             unreadable=unreadable,
             unclear=sum(map(_is_unclear, parsed, records)),
             has_workers=not (tasks and pools) or any('current_cluster_name' in record for record in records),
+            missing=missing,
         )
 
 
@@ -354,6 +360,11 @@ def _rows(value: Any) -> list[Mapping[str, Any]]:
 def _has_handle(record: Mapping[str, Any]) -> bool:
     # Old releases (0.11, 0.12) send null for a field that was not asked for; new ones leave it out.
     return any(record.get(name) is not None for name in ('cluster_resources', 'cluster_resources_full'))
+
+
+def _once(tasks: Iterable[Task]) -> list[Task]:
+    """Return each task once, as its last row describes it, although a server may send a row twice."""
+    return list({(task.job_id, task.task_id): task for task in tasks}.values())
 
 
 def _shared(tasks: list[Task]) -> list[Task]:

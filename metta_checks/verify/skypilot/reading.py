@@ -59,7 +59,7 @@ class Server:
 
     def rows(self) -> tuple[list[Row] | None, bool]:
         """Return the rows of the queue, and whether these are all; None for the rows while the controller is idle."""
-        found: list[Row] = []
+        found: dict[tuple[int, int], Row] = {}
         page = 1
         while True:
             body = {'refresh': False, 'all_users': True, 'page': page, 'limit': PAGE}
@@ -69,10 +69,11 @@ class Server:
                 if 'No in-progress managed jobs' in str(error):
                     return None, True
                 raise
-            found += answer['jobs']
+            found |= {(row['job_id'], row['task_id']): row for row in answer['jobs']}
             if page * PAGE >= answer['total']:
-                # A job that ends or comes while the pages are read can move others to a page that was read before.
-                return found, len({row['job_id'] for row in found}) >= answer['total']
+                # A job that ends or comes while the pages are read moves others: to a page that was read before, or to
+                # the next one, which repeats them.
+                return list(found.values()), len({job for job, _ in found}) >= answer['total']
             page += 1
 
 

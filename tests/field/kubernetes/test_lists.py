@@ -56,7 +56,8 @@ def test_an_expired_list_that_cannot_be_continued(world):
 
     Right: The list is read again from its beginning. `pods.running` is 600.
 
-    Unchanged: A pod of the first page has a request that is no quantity. It is reported once.
+    Unchanged: A pod of the first page has a request that is not a quantity. It is reported
+    once.
     """
     for number in range(600):
         world.pod(f'web-{number}', {} if number else {'memory': '1K'})

@@ -218,3 +218,51 @@ def test_waste_of_any_workload(world):
         'owner_kind:raycluster': 5,
     }
     assert sum(series.values()) == run.value('metta.kubernetes.resources.cpu_waste_cores')
+
+
+@case('H', 'https://github.com/opencost/opencost/issues/1815', guard=True)
+def test_usage_and_requests_that_exceed_the_node_together(world):
+    """Usage and requests that exceed the node together.
+
+    A node has 16 cores. One pod requests 12 and uses none; another one requests none and uses 12.
+
+    Right: `resources.cpu_idle_cores` is 0, not -8: what is taken, the larger of request and usage of each pod, is more
+    than the node has.
+
+    Unchanged: The second node is idle with 16 cores, so the sum over both is 16. `resources.cpu_waste_cores` is 12.
+    """
+    for name in ('n1', 'n2'):
+        world.node(name)
+    world.pod('reserved', {'cpu': '12'})
+    world.pod('busy')
+    world.sample('reserved', {'main': ('0', '1Gi')})
+    world.sample('busy', {'main': ('12', '1Gi')})
+    found = figures(world.run(cluster_idle=True), 'resources.cpu_idle_cores', 'resources.cpu_waste_cores')
+    assert list(found.values()) == [16, 12]
+
+
+@case('H', 'https://github.com/kubernetes-sigs/kubernetes-mixin/issues/554', guard=True)
+def test_requests_of_pods_that_have_ended(world):
+    """Requests of pods that have ended.
+
+    A node has 16 cores and a GPU. A pod that runs requests 8 cores and the GPU, in namespace `team-a`. Evicted pods of
+    two namespaces, which nobody has deleted, request as much each.
+
+    Right: `resources.cpu_requested_cores` is 8 of 16, and the requests by namespace add up to it. `gpu.requested` is 1,
+    and so is the sum of `namespace.gpu_requested`.
+
+    Unchanged: The evicted pods have no series of a namespace of their own.
+    """
+    requests = {'cpu': '8', 'nvidia.com/gpu': '1'}
+    world.node('n1', labels={'nvidia.com/gpu.product': 'NVIDIA-L4'}, allocatable={'nvidia.com/gpu': '1'})
+    world.pod('train', requests)
+    for number, namespace in enumerate(('team-a', 'team-b')):
+        status = {'phase': 'Failed', 'reason': 'Evicted'}
+        world.pod(f'evicted-{number}', requests, namespace=namespace, status=status)
+    run = world.run(per_namespace=True, collect_usage=False)
+    names = ('resources.cpu_requested_cores', 'resources.cpu_allocatable_cores', 'gpu.requested|gpu_type:l4')
+    assert list(figures(run, *names).values()) == [8, 16, 1]
+    for name, total in (('cpu_requested_cores', 8), ('gpu_requested', 1)):
+        by_namespace = run.series(f'metta.kubernetes.namespace.{name}')
+        assert sum(by_namespace.values()) == total
+        assert not any('kube_namespace:team-b' in tags for tags in by_namespace)

@@ -1,4 +1,4 @@
-"""Times that jobs wait."""
+"""Times that jobs wait, and how often they start."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import pytest
 from metta_checks.testing import Driver
 
 from ..case import case
+from .machines import add_job
 
 WAIT = 'metta.skypilot.jobs.queue_wait_seconds.max'
 
@@ -59,3 +60,65 @@ def test_a_job_that_was_seen_in_the_queue(sky):
     run = driver.run()
     assert run.value(WAIT) == pytest.approx(1500)
     assert run.value('metta.skypilot.jobs.start_wait_seconds.max') == pytest.approx(300)
+
+
+@case('B', 'https://github.com/skypilot-org/skypilot/pull/10788')
+@pytest.mark.parametrize('is_new', [False, True])
+def test_a_job_that_is_queued_again_after_its_start(sky, is_new):
+    """A job that is queued again after its start.
+
+    A job runs. The controller restarts while the job waits for other machines: it sets the job back to PENDING for ten
+    minutes, and then writes a new time of submission and a new start.
+
+    Right: The ten minutes do not count in `jobs.queue_wait_seconds.max`, since the job was not new. It is 360, as after
+    the first start, when the check has seen this start; it is absent when the job had started before the first refresh.
+
+    Unchanged: `jobs.running` is 1 in the end.
+    """
+    driver = Driver.of(sky, refresh_interval=300)
+    if is_new:
+        driver.run()
+        job = sky.life.queue('train', sky.organization.people[0])
+        sky.pass_time(300)
+        driver.run()
+        sky.pass_time(300)
+        sky.life.start(job)
+        sky.pass_time(60)
+        sky.life.run(job)
+    else:
+        job = add_job(sky, 1)
+        driver.run()
+    sky.pass_time(300)
+    driver.run()
+    task = job.tasks[0]
+    task.status, task.submitted, task.holds = 'PENDING', None, False
+    sky.pass_time(300)
+    driver.run()
+    sky.pass_time(300)
+    task.status, task.holds = 'RUNNING', True
+    task.submitted = task.started = sky.clock.now()
+    sky.pass_time(300)
+    run = driver.run()
+    assert run.value(WAIT) == (pytest.approx(360) if is_new else None)
+    assert run.value('metta.skypilot.jobs.running') == 1
+
+
+@case('B', 'https://github.com/skypilot-org/skypilot/issues/10155', guard=True)
+def test_a_job_that_recovers_several_times_between_two_refreshes(sky):
+    """A job that recovers several times between two refreshes.
+
+    The controller cannot reach a healthy job for a moment and starts it again three times in minutes. The check sees
+    it in status RUNNING before and after.
+
+    Right: `jobs.recoveries` is 3, from the number that the server counts, although no refresh saw the job recover.
+
+    Unchanged: `jobs.recovering_seconds.max` is absent.
+    """
+    job = add_job(sky, 1)
+    driver = Driver.of(sky, refresh_interval=300)
+    driver.run()
+    job.tasks[0].recoveries = 3
+    sky.pass_time(300)
+    run = driver.run()
+    assert sum(run.series('metta.skypilot.jobs.recoveries').values()) == 3
+    assert run.value('metta.skypilot.jobs.recovering_seconds.max') is None
