@@ -9,7 +9,7 @@ import pytest
 
 from metta_checks.as_code.preview.choices import Choices, choices
 from metta_checks.as_code.preview.dependence import MAX_COMBINATIONS, Dependence
-from metta_checks.as_code.preview.filters import Variables, predicate
+from metta_checks.as_code.preview.filters import NotDrawn, Variables, predicate, tag_is
 from metta_checks.as_code.preview.recorded import RecordedData, States
 from metta_checks.as_code.preview.recording import Recorded, Recording
 from metta_checks.as_code.query import Filter, parse_query, series
@@ -129,3 +129,63 @@ def test_the_widget_says_which_filters_it_has():
     assert found == [filter_of(text) for text in ('$env', '$team', '$env', 'team:$team.value')]
     status = {'type': 'check_status', 'check': 'metta.can_connect', 'tags': ['$env', 'zone:a', '*']}
     assert [filter_ for filter_, _ in data.filtered(status)] == [filter_of(text) for text in ('$env', 'zone:a', '*')]
+
+
+def test_many_variables_are_bounded():
+    declared = [
+        {'name': name, 'prefix': name, 'available_values': [f'{name}{n}' for n in range(40)]} for name in 'abcdef'
+    ]
+    offered = choices({'template_variables': declared}, lambda _: (), {})
+    some = [Recorded('x', 'gauge', tuple(f'{name}:{name}{number}' for name in 'abcdef')) for number in range(40)]
+    dependence = Dependence.of([(filter_of('$a,$b,$c,$d,$e,$f'), some)], offered.variables)
+    assert len(dependence.reachable([], offered.variables)) > 40
+
+
+def test_many_series_are_bounded(monkeypatch):
+    declared = [{'name': name, 'prefix': name, 'available_values': [f'{name}{n}' for n in range(12)]} for name in 'ab']
+    offered = choices({'template_variables': declared}, lambda _: (), {})
+    some = [Recorded('x', 'gauge', (f'a:a{one}', f'b:b{other}')) for one in range(12) for other in range(12)]
+    dependence = Dependence.of([(filter_of('$a,$b'), some)], offered.variables)
+    monkeypatch.setattr('metta_checks.as_code.preview.dependence.MAX_EVALUATIONS', 144 * 20)
+    assert 10 < len(dependence.reachable([], offered.variables)) <= 20
+
+
+def test_wildcards_of_which_each_has_the_values_of_the_next_are_bounded():
+    values = ['a' * number + '*' for number in range(1, 41)]
+    offered = choices({'template_variables': [{'name': 'env', 'prefix': 'env', 'available_values': values}]}, list, {})
+    some = [Recorded('x', 'gauge', ('env:' + 'a' * number,)) for number in range(1, 41)]
+    dependence = Dependence.of([(filter_of('$env'), some)], offered.variables)
+    # All, and one per wildcard: each has the values of those after it.
+    assert len(dependence._selections(offered.variables)) == 41
+
+
+@pytest.mark.parametrize('values', [('$env.value', 'b'), ('$team.value', 'b')])
+def test_a_value_that_looks_like_a_variable_is_a_value(values):
+    declared = [
+        {'name': 'env', 'prefix': 'env', 'available_values': list(values)},
+        {'name': 'team', 'prefix': 'team', 'available_values': ['$env.value']},
+    ]
+    offered = choices({'template_variables': declared}, lambda _: (), {})
+    some = [Recorded('x', 'gauge', ('env:x-b',))]
+    dependence = Dependence.of([(filter_of('env:x-$env.value'), some)], offered.variables)
+    # All; b; the other value.
+    assert len(dependence.reachable([], offered.variables)) == 2
+
+
+def test_four_variables_in_one_value_are_not_drawn():
+    declared = [
+        {'name': name, 'prefix': name, 'available_values': [f'{name}{n}' for n in range(40)]} for name in 'abcd'
+    ]
+    offered = choices({'template_variables': declared}, lambda _: (), {})
+    filter_ = filter_of('zone:$a.value-$b.value-$c.value-$d.value')
+    assert not Dependence.of([(filter_, [Recorded('x', 'gauge', ('zone:a1-b1-c1-d1',))])], offered.variables).conditions
+    with pytest.raises(NotDrawn, match='more than 3 template variables'):
+        predicate(filter_, Variables(declared, {}))
+
+
+def test_many_wildcards_take_no_time():
+    thing = Recorded('x', 'gauge', ('zone:' + 'a' * 60, 'zone:xaxbx'))
+    assert not tag_is('zone', ['*a' * 30 + '*y'])(thing)
+    assert tag_is('zone', ['*a*b*'])(thing)
+    assert tag_is('zone', ['x*b**x'])(thing)
+    assert not tag_is('zone', ['x*b*a*x'])(thing)

@@ -142,3 +142,12 @@ def test_whatever_the_schema_lets_through_is_placed():
         assert page.startswith('<!DOCTYPE html>')
         drawn += 1
     assert drawn > 50
+
+
+def test_half_of_a_surrogate_pair_is_drawn_as_a_mark():
+    dashboard = copy.deepcopy(board.DASHBOARD)
+    dashboard['title'] = 'Half \ud800'
+    for _, one in walk_widgets(dashboard):
+        one['definition']['title'] = 'Half \ud800'
+    # The command writes what UTF-8 lacks as `?`.
+    assert dashboard_page(Asset('dashboard', 'half', dashboard), board.origin()).count('Half \ud800') > 2

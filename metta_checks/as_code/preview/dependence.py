@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations, product
+from itertools import chain, islice, product
 from math import prod
 from typing import TypeAlias
 
@@ -16,7 +16,7 @@ from ..query import variables_in
 from ..query_tree import AllOf, AnyOf, Filter, Membership, Not, Variable
 from ..query_tree import Condition as Filtered
 from .choices import Offered, Selection
-from .filters import EVERYTHING, Tagged, tag_is
+from .filters import EVERYTHING, MAX_VARIABLES, Tagged, tag_is
 
 # A condition on a selection: the index of a leaf, or ('all' | 'any' | 'not', conditions ...). ('all',) always holds,
 # ('any',) never.
@@ -26,6 +26,8 @@ NEVER: Condition = ('any',)
 # Selections that are compared per dependence, and values of one variable that are combined.
 MAX_COMBINATIONS = 4096
 MAX_SELECTIONS = 512
+# Conditions that are evaluated per dependence, for all selections together.
+MAX_EVALUATIONS = 500_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +77,13 @@ class Dependence:
         """Return the distinct selections of all variables, those with the fewest values first."""
         lists = [list(self._of_variable(index, len(one.values))) for index, one in enumerate(offered)]
         largest = max((len(one) for some in lists for one in some), default=0)
-        while prod(map(len, lists)) > MAX_COMBINATIONS and largest > 1:
+        most = min(MAX_COMBINATIONS, MAX_EVALUATIONS // max(1, len(self.conditions)))
+        while prod(map(len, lists)) > most and largest > 1:
             largest -= 1
             lists = [[one for one in some if len(one) <= largest] for some in lists]
-        together = sorted(product(*lists), key=lambda selection: sum(map(len, selection)))
-        return together[:MAX_COMBINATIONS]
+        largest_total = sum(len(some[-1]) for some in lists)
+        by_total = chain.from_iterable(_with_total(total, lists) for total in range(largest_total + 1))
+        return list(islice(by_total, most))
 
     def _of_variable(self, variable: int, values: int) -> Iterator[frozenset[int]]:
         """Yield the selections of one variable that differ in the leaves that hold, the smallest first."""
@@ -92,14 +96,19 @@ class Dependence:
             effect = frozenset(place for place, leaf in enumerate(own) if value in leaf.values)
             effects.setdefault(effect, value)
         seen: set[frozenset[int]] = set()
-        for size in range(1, len(effects) + 1):
-            for some in combinations(effects.items(), size):
-                union = frozenset().union(*(effect for effect, _ in some))
-                if union not in seen:
-                    seen.add(union)
-                    yield frozenset(value for _, value in some)
+        # Selections of one size, by the leaves that hold. The next ones have one value more. With wildcards, few of the
+        # many combinations of values differ.
+        last: dict[frozenset[int], frozenset[int]] = {frozenset(): frozenset()}
+        while last:
+            larger: dict[frozenset[int], frozenset[int]] = {}
+            for (union, chosen), (effect, value) in product(last.items(), effects.items()):
+                if (found := union | effect) not in seen:
+                    seen.add(found)
+                    larger[found] = chosen | {value}
+                    yield larger[found]
                 if len(seen) >= MAX_SELECTIONS:
                     return
+            last = larger
 
 
 class _Conditions:
@@ -133,11 +142,19 @@ class _Conditions:
 
     def _value(self, tag: str, value: str, thing: Tagged) -> Condition:
         """Return the condition of a tag's value, with a part for each value of the variables in it."""
-        name = next(iter(variables_in(value)), None)
-        if name is None:
-            return ALWAYS if tag_is(tag, (value,))(thing) else NEVER
-        if name not in self._places:
+        names = list(dict.fromkeys(variables_in(value)))
+        if len(names) > MAX_VARIABLES or not all(name in self._places for name in names):
+            # The widget is a box with the reason, whatever is chosen.
             return NEVER
+        return self._filled(tag, value, names, thing)
+
+    def _filled(self, tag: str, value: str, names: list[str], thing: Tagged) -> Condition:
+        """Return the condition of a tag's value in which these variables are still to be replaced."""
+        if not tag_is(tag, (_with_any(value, names),))(thing):
+            return NEVER
+        if not names:
+            return ALWAYS
+        name, *others = names
         place = self._places[name]
         parts = [
             (Leaf(place, frozenset({index}), everything=False), each)
@@ -145,7 +162,7 @@ class _Conditions:
         ]
         parts.append((Leaf(place, frozenset()), EVERYTHING))
         return _any(
-            _all((self._leaf(leaf), self._value(tag, value.replace(f'${name}.value', each), thing)))
+            _all((self._leaf(leaf), self._filled(tag, value.replace(f'${name}.value', each), others, thing)))
             for leaf, each in parts
         )
 
@@ -160,6 +177,25 @@ class _Conditions:
             leaf = Leaf(place, frozenset(n for n, value in enumerate(values) if tag_is(key, (value,))(thing)))
             self._known[known] = self._leaf(leaf)
         return self._known[known]
+
+
+def _with_total(total: int, lists: Sequence[Sequence[frozenset[int]]]) -> Iterator[Selection]:
+    """Yield the selections, one of each list, that have this number of values. Lists begin with the smallest ones."""
+    if not lists:
+        yield ()
+        return
+    first, *others = lists
+    most = sum(len(some[-1]) for some in others)
+    for one in first:
+        if 0 <= total - len(one) <= most:
+            yield from ((one, *rest) for rest in _with_total(total - len(one), others))
+
+
+def _with_any(value: str, names: Iterable[str]) -> str:
+    """Return a tag's value in which variables stand for anything."""
+    for name in names:
+        value = value.replace(f'${name}.value', EVERYTHING)
+    return value
 
 
 def _all(conditions: Iterable[Condition]) -> Condition:

@@ -38,7 +38,7 @@ class _Dependent:
         if new:
             self.drawings.append(drawing)
         self.places[signature] = self.drawings.index(drawing)
-        return len(drawing.encode()) if new else 0
+        return len(_encoded(drawing)) if new else 0
 
 
 class Drawings:
@@ -87,7 +87,7 @@ class Drawings:
         """Return the drawings beyond those that the page opens with, by widget: JSON, deflated, in base64."""
         drawings = {one.name: one.drawings[1:] for one in self._dependent if len(one.drawings) > 1}
         text = json.dumps(drawings, separators=(',', ':'), ensure_ascii=False)
-        return base64.b64encode(zlib.compress(text.encode(), 9, wbits=-zlib.MAX_WBITS)).decode()
+        return base64.b64encode(zlib.compress(_encoded(text), 9, wbits=-zlib.MAX_WBITS)).decode()
 
     def data(self) -> dict[str, Any]:
         """Return the data with which the script finds the drawing of a selection."""
@@ -96,6 +96,11 @@ class Drawings:
             'dependences': [_written(one) for one in numbers],
             'widgets': {one.name: [numbers[one.dependence], one.places] for one in self._dependent},
         }
+
+
+def _encoded(text: str) -> bytes:
+    # Half of a surrogate pair, for which JSON has a notation, is not UTF-8.
+    return text.encode('utf-8', 'replace')
 
 
 def _rank(selection: Selection, views: list[Selection]) -> tuple[int, list[list[int]]]:

@@ -25,6 +25,8 @@ class Tagged(Protocol):
 Predicate = Callable[[Tagged], bool]
 # Value of a template variable that means "do not filter".
 EVERYTHING = '*'
+# Variables in the value of a tag, as in `$zone.value-$env.value`; their values multiply.
+MAX_VARIABLES = 3
 
 
 class NotDrawn(Exception):
@@ -93,10 +95,20 @@ def predicate(filter_: Filter, variables: Variables) -> Predicate:
 def _chosen(value: str, variables: Variables) -> list[str]:
     """Return a tag's value for each choice of the variables in it. Raises NotDrawn for an unknown variable."""
     found = [value]
-    for name in variables_in(value):
+    names = list(dict.fromkeys(variables_in(value)))
+    if len(names) > MAX_VARIABLES:
+        raise NotDrawn(f'more than {MAX_VARIABLES} template variables in the value of a tag')
+    for name in names:
         _, values = variables[name]
         found = [one.replace(f'${name}.value', each) for one in found for each in values or (EVERYTHING,)]
     return found
+
+
+def _pattern(value: str) -> re.Pattern[str]:
+    """Return the pattern of a value with wildcards."""
+    first, *middle, last = map(re.escape, value.split('*'))
+    # The first place of each part is the right one: to try further ones takes very long where there are many wildcards.
+    return re.compile(f'{first}{"".join(f"(?>.*?{part})" for part in middle)}.*{last}')
 
 
 def tag_is(key: str, values: Iterable[str]) -> Predicate:
@@ -108,7 +120,7 @@ def tag_is(key: str, values: Iterable[str]) -> Predicate:
     exact, patterns = set(), []
     for value in map(str.lower, values):
         if '*' in value:
-            patterns.append(re.compile(re.escape(value).replace(r'\*', '.*')))
+            patterns.append(_pattern(value))
         else:
             exact.add(value)
 

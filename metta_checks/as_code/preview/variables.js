@@ -54,7 +54,7 @@
     // Other variables have all values in the dashboard, too.
     const needed = variables.filter((variable, index) => selection[index].size || start[index].size);
     const chosen = needed.flatMap((one) => valuesOf(variables.indexOf(one)).map((value) => `${one.name}=${value}`));
-    return ['metta-checks assets preview', key, ...chosen.map((one) => `--var ${quoted(one)}`)].join(' ');
+    return ['metta-checks assets preview', quoted(key), ...chosen.map((one) => `--var ${quoted(one)}`)].join(' ');
   };
   const missing = () => {
     const box = document.createElement('div');
