@@ -94,9 +94,10 @@ class Client:
         """Yield the instances that are not terminated or shutting down."""
         filters = [{'Name': 'instance-state-name', 'Values': list(STATES)}]
         call = Call('ec2', region, 'describe_instances')
-        for reservation in self._rows(call, 'Reservations', Filters=filters, MaxResults=INSTANCES_PER_PAGE):
-            for raw in _list(reservation, 'Instances', call):
-                yield Instance.parse(raw, region, tag_keys)
+        launches = self._rows(call, 'Reservations', Filters=filters, MaxResults=INSTANCES_PER_PAGE)
+        rows = (raw for launch in launches for raw in _list(launch, 'Instances', call))
+        for raw in _distinct(rows, 'InstanceId'):
+            yield Instance.parse(raw, region, tag_keys)
 
     def types(self, region: str, names: Iterable[str]) -> Iterator[tuple[str, InstanceType]]:
         """Yield name and equipment of the types that AWS describes."""
@@ -116,7 +117,8 @@ class Client:
 
     def volumes(self, region: str, tag_keys: Collection[str] = ()) -> Iterator[Volume]:
         """Yield all volumes."""
-        for raw in self._rows(Call('ec2', region, 'describe_volumes'), 'Volumes', MaxResults=VOLUMES_PER_PAGE):
+        rows = self._rows(Call('ec2', region, 'describe_volumes'), 'Volumes', MaxResults=VOLUMES_PER_PAGE)
+        for raw in _distinct(rows, 'VolumeId'):
             yield Volume.parse(raw, region, tag_keys)
 
     def snapshot_pages(self, region: str, start: str | None = None) -> Iterator[Page[Snapshot]]:
@@ -147,7 +149,7 @@ class Client:
         filters = [{'Name': 'owner-id', 'Values': [account]}, {'Name': 'state', 'Values': ['active']}]
         call = Call('ec2', region, 'describe_capacity_reservations')
         rows = self._rows(call, 'CapacityReservations', Filters=filters, MaxResults=RESERVATIONS_PER_PAGE)
-        yield from map(Reservation.parse, rows)
+        yield from map(Reservation.parse, _distinct(rows, 'CapacityReservationId'))
 
     def interruptions(self, region: str) -> Iterator[Interruption]:
         """Yield the interruptions that AWS still lists, as the status of the requests for spot instances."""
@@ -248,9 +250,21 @@ class Client:
     # Requests.
 
     def _rows(self, call: Call, key: str, **parameters: Any) -> Iterator[Mapping[str, Any]]:
+        """Yield the rows of a list. Some come twice when AWS no longer takes a cursor: the list then begins again."""
         with self._in_region(call.region):
-            for page in self._aws.pages(call, **parameters):
+            for page in self._pages(call, **parameters):
                 yield from _list(page, key, call)
+
+    def _pages(self, call: Call, **parameters: Any) -> Iterator[Mapping[str, Any]]:
+        has_begun = False
+        try:
+            for page in self._aws.pages(call, **parameters):
+                has_begun = True
+                yield page
+        except Rejected:
+            if not has_begun:
+                raise
+            yield from self._aws.pages(call, **parameters)
 
     def _products(self, region: str, place: str, **fields: str) -> Iterator[Product]:
         call = Call('pricing', endpoints.price_list_region(self._aws.partition(region), region), 'get_products')
@@ -290,6 +304,16 @@ def _contract(call: Call) -> Contract:
 def _list(answer: Mapping[str, Any], key: str, call: Call) -> list[Mapping[str, Any]]:
     """Return a list of objects that every answer has. Raises BadPayload: a missing list is not an empty one."""
     return _contract(call).required(objects, answer, key, 'answer')
+
+
+def _distinct(rows: Iterable[Mapping[str, Any]], identity: str) -> Iterator[Mapping[str, Any]]:
+    """Yield each resource once. AWS may repeat rows of a list that changes while its pages are read."""
+    seen: set[str | None] = set()
+    for row in rows:
+        found = AWS.optional(text, row, identity)
+        if found is None or found not in seen:
+            seen.add(found)
+            yield row
 
 
 def _decoded(document: Any) -> Mapping[str, Any]:

@@ -87,12 +87,14 @@ class Crawl:
         totals: sums over all snapshots so far
         cursor: where the first region goes on; None: at its beginning
         without_volume: the snapshots of the first region, so far, whose volume is gone
+        last_page: the snapshots of the last page, which AWS may repeat when snapshots are created meanwhile
     """
 
     regions: tuple[str, ...]
     totals: Totals
     cursor: str | None = None
     without_volume: tuple[str, ...] = ()
+    last_page: frozenset[str] = frozenset()
 
 
 @dataclass
@@ -145,12 +147,18 @@ class SnapshotReader:
         """Read the rest of the first region, and return the crawl of the other regions."""
         region = crawl.regions[0]
         for page in self.client.snapshot_pages(region, crawl.cursor):
-            completed = [snapshot for snapshot in page.rows if snapshot.state == 'completed']
+            rows = {snapshot.snapshot_id: snapshot for snapshot in page.rows}
+            completed = [
+                snapshot
+                for snapshot_id, snapshot in rows.items()
+                if snapshot.state == 'completed' and snapshot_id not in crawl.last_page
+            ]
             crawl = replace(
                 crawl,
                 cursor=page.cursor,
                 without_volume=(*crawl.without_volume, *self._without_volume(completed)),
                 totals=crawl.totals.joined(completed, self.now),
+                last_page=frozenset(rows),
             )
             if page.cursor is not None:
                 save(crawl)
@@ -160,6 +168,7 @@ class SnapshotReader:
             regions=crawl.regions[1:],
             cursor=None,
             without_volume=(),
+            last_page=frozenset(),
             totals=replace(crawl.totals, orphaned=orphaned),
         )
 

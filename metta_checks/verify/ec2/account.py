@@ -113,11 +113,11 @@ class Account:
 
     @cached_property
     def machines(self) -> list[Placed]:
-        """Instances that are neither terminated nor shutting down."""
+        """Instances that are neither terminated nor shutting down, each once, as AWS may list it on two pages."""
         return [
             (region, machine)
             for region, ec2 in self.resources.items()
-            for machine in ec2.instances.all()
+            for machine in set(ec2.instances.all())
             if machine.state['Name'] in ALIVE
         ]
 
@@ -128,21 +128,21 @@ class Account:
 
     @cached_property
     def volumes(self) -> list[Placed]:
-        """Volumes that are neither deleted nor being deleted."""
+        """Volumes that are neither deleted nor being deleted, each once."""
         return [
             (region, volume)
             for region, ec2 in self.resources.items()
-            for volume in ec2.volumes.all()
+            for volume in set(ec2.volumes.all())
             if volume.state not in ('deleting', 'deleted')
         ]
 
     @cached_property
     def snapshots(self) -> list[Placed]:
-        """Completed snapshots of the account."""
+        """Completed snapshots of the account, each once."""
         return [
             (region, copy)
             for region, ec2 in self.resources.items()
-            for copy in ec2.snapshots.filter(OwnerIds=['self'])
+            for copy in set(ec2.snapshots.filter(OwnerIds=['self']))
             if copy.state == 'completed'
         ]
 
