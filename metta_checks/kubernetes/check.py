@@ -211,6 +211,8 @@ class KubernetesCheck(Source['InstanceConfig', NoMemory]):
         inventory = Inventory(nodes, self.settings.accelerator_types, self.claims)
         inventory.hold(pods)
         found = list(gpu_usage_measures.measured(inventory, pods, prometheus.readings()))
+        for warning in prometheus.warnings:
+            attempt.truncated(f'Prometheus may have left out series: {warning}')
         if found and not any(one.readings for one in found):
             raise Unavailable(
                 f'Prometheus has no series of {option.metric} for any of the {len({one.pod.uid for one in found})} '

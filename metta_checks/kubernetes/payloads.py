@@ -348,7 +348,7 @@ class Slice(TypedDict):
 
 
 # A class cannot have a field named `continue`, which is a keyword of Python.
-ListMeta = TypedDict('ListMeta', {'continue': NotRequired[Text]})
+ListMeta = TypedDict('ListMeta', {'continue': NotRequired[Text], 'remainingItemCount': NotRequired[int | None]})
 
 
 class ListOf(TypedDict, Generic[Item]):
@@ -406,7 +406,13 @@ def decode_list(adapter: Adapter, response: Response) -> tuple[str, Iterator[dic
         head = _validated(adapter, response, next(pieces))
     except ValidationError:
         head, pieces = decode(adapter, response), iter(())
-    return head['metadata'].get('continue') or '', _items(adapter, response, head['items'] or [], pieces)
+    metadata = head['metadata']
+    token, left = metadata.get('continue') or '', metadata.get('remainingItemCount') or 0
+    if left > 0 and not token:
+        raise BadPayload(
+            f'{response.request} answered with a part of a list: {left} items are left, and no token leads there'
+        )
+    return token, _items(adapter, response, head['items'] or [], pieces)
 
 
 def _validated(adapter: Adapter, response: Response, piece: bytes) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from ..core.errors import BadPayload, Rejected, Unauthorized
-from ..core.fields import mapping, objects, text
+from ..core.fields import items, mapping, objects, text
 from ..core.http import Api, Response, ResponsePolicy
 from ..core.text import one_line
 from .records import PodKey
@@ -22,6 +22,8 @@ RESOURCE = 'prometheus'
 # Metrics of this kind are ratios, all others percentages.
 RATIO = '_PROF_'
 MAX_REASON = 200
+# Warnings of one answer that the check reports.
+MAX_WARNINGS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,14 +92,20 @@ class Prometheus:
     Parameters:
         api: Prometheus
         usage: the metric to read
+
+    Attributes:
+        warnings: those of the last readings, each once: a server before several Prometheus sends the series of the
+            others and a warning when one of them does not answer
     """
 
     def __init__(self, api: Api, usage: GpuUsage) -> None:
         self._api = api
         self._usage = usage
+        self.warnings: list[str] = []
 
     def readings(self) -> Readings:
         """Return the utilization of all GPUs that are allocated to pods: two requests."""
+        self.warnings = []
         span, half = self._usage.window_seconds, self._usage.window_seconds // 2
         averages = self._query(f'avg_over_time({self._series}[{span}s])')
         now, before = f'count_over_time({self._series}[{half}s])', f'[{half}s] offset {half}s'
@@ -134,7 +142,10 @@ class Prometheus:
         except Unauthorized as error:
             # The credentials of the API server are good: only this block fails.
             raise Rejected(str(error), reason=error.reason) from error
-        data = mapping(response.json_object().get('data'))
+        answer = response.json_object()
+        said = (text(one) for one in (items(answer.get('warnings')) or ())[:MAX_WARNINGS])
+        self.warnings = list(dict.fromkeys([*self.warnings, *(one_line(one, MAX_REASON) for one in said if one)]))
+        data = mapping(answer.get('data'))
         result = objects(data.get('result')) if data else None
         if result is None or data is None or data.get('resultType') != 'vector':
             raise BadPayload(f'{response.request} answered with something that is not a vector of series')

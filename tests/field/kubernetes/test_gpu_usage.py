@@ -273,3 +273,32 @@ def test_the_doctor_counts_gpus(training):
     assert figures(run(training), 'gpu.idle') == {'gpu.idle': 4}
     [told] = [one.message for one in training.findings() if one.name == 'Prometheus']
     assert told == '4 GPUs are measured'
+
+
+@case('J', 'https://github.com/thanos-io/thanos/issues/1191')
+def test_a_prometheus_behind_another_server_is_away(training):
+    """A Prometheus behind another server is away.
+
+    A server asks the Prometheus of two clusters of nodes. One of them does not answer, so the series of two of the four
+    GPUs are missing. The answer has status `success` and a warning.
+
+    Right: `metta.collector.truncated` of block `gpu_usage` is 1, and the warning of the check has that of the server.
+
+    Unchanged: `gpu.utilization_pct` is 90, of the GPUs that are known.
+    """
+    for index in range(2):
+        training.gpu(f'GPU-{index}', 'train', 90)
+    answer = training.service.answer
+    said = 'receive series from prometheus-b: context deadline exceeded'
+
+    def partial(request):
+        response = answer(request)
+        if request.path.endswith('/query'):
+            response.set_data(json.dumps({**json.loads(response.get_data()), 'warnings': [said]}))
+        return response
+
+    training.service.answer = partial
+    found = run(training)
+    assert found.value('metta.collector.truncated', 'block:gpu_usage') == 1
+    assert [said in line for line in found.warnings] == [True]
+    assert found.value('metta.kubernetes.gpu.utilization_pct', 'gpu_type:h100') == 90

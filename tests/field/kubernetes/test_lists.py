@@ -147,3 +147,35 @@ def test_a_page_that_a_proxy_cuts_off(serve):
     assert run.value('metta.kubernetes.pods.running') is None
     assert run.value('metta.kubernetes.deployments.zero_replicas') is not None
     assert run.errors()['pods', 'cut_off'] == 1
+
+
+@case('D', 'https://github.com/kubernetes/kubernetes/pull/75993')
+def test_a_list_that_loses_its_token(world):
+    """A list that loses its token.
+
+    There are 600 deployments, 550 of them without replicas. A proxy answers with a page of its own making: it keeps the
+    items and `remainingItemCount`, and leaves out the token that leads to the next page.
+
+    Right: `deployments.zero_replicas` is absent: 100 deployments are missing.
+
+    Unchanged: `pods.running` is 1.
+    """
+    world.pod('web')
+    for number in range(600):
+        metadata = {'name': f'd{number}', 'namespace': 'team-a', 'uid': f'd{number}'}
+        world.objects.deployments.append({'metadata': metadata, 'spec': {'replicas': 0 if number < 550 else 1}})
+    answer = world.service.answer
+
+    def without_token(request):
+        response = answer(request)
+        if request.path.endswith('/deployments'):
+            page = json.loads(response.get_data())
+            page['metadata'].pop('continue', None)
+            response.set_data(json.dumps(page))
+        return response
+
+    world.service.answer = without_token
+    run = world.run(collect_usage=False)
+    assert run.value('metta.kubernetes.deployments.zero_replicas') is None
+    assert run.errors()['deployments', 'bad_payload'] == 1
+    assert run.value('metta.kubernetes.pods.running') == 1
