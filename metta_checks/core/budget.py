@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
 
 from .clock import Clock
 from .errors import OutOfBudget
 from .times import parse_http_date
+
+# The header `Date` has whole seconds.
+DATE_PRECISION = timedelta(seconds=1)
+# A date that differs by more is not the time of a clock; with times of the year 9999, nothing can be calculated.
+MAX_SKEW_SECONDS = 100 * 365 * 86400
 
 
 class Budget:
@@ -74,9 +80,15 @@ class Budget:
         self.check()
         self.requests += 1
 
-    def receive(self, size: int, date: str | None) -> None:
-        """Account for an answer: its bytes, and its header `Date`."""
+    def receive(self, size: int, headers: Mapping[str, str], asked_at: datetime | None = None) -> None:
+        """Account for an answer: its bytes, and its header `Date`, which is of a time after the question."""
         self.bytes += size
-        said = parse_http_date(date)
-        if said is not None:
-            self.skew = (self.clock.now() - said).total_seconds()
+        said = parse_http_date(headers.get('Date'))
+        # A cache sends `Age`: the date is when it asked the service.
+        if said is None or headers.get('Age', '0').strip() != '0':
+            return
+        now = self.clock.now()
+        skew = (now - said).total_seconds()
+        is_slow = asked_at is not None and asked_at <= said + DATE_PRECISION and said <= now
+        if abs(skew) <= MAX_SKEW_SECONDS:
+            self.skew = 0.0 if is_slow else skew

@@ -361,6 +361,7 @@ class Api:
 
     def _answer(self, exchange: _Exchange) -> Response:
         name = exchange.name
+        asked_at = self.budget.clock.now()
         try:
             answer = self._open(exchange)
         except requests.exceptions.Timeout as error:
@@ -382,7 +383,7 @@ class Api:
         except requests.exceptions.RequestException as error:
             raise self._failed(Unavailable, f'{name}: no connection ({_cause(error)})', 'unreachable') from error
         content = answer.content
-        self.budget.receive(len(content), answer.headers.get('Date'))
+        self.budget.receive(len(content), answer.headers, asked_at)
         return Response(
             answer.status_code, answer.raw.headers, content, answer.url, name, max_values=self._endpoint.max_values
         )

@@ -237,7 +237,9 @@ class Aws:
         self._deadline.stop()
         answer = response_dict or {}
         body = answer.get('body')
-        self._budget.receive(len(body) if isinstance(body, bytes) else 0, answer.get('headers', {}).get('Date'))
+        self._budget.receive(
+            len(body) if isinstance(body, bytes) else 0, CaseInsensitiveDict(answer.get('headers', {}))
+        )
 
     # Errors.
 

@@ -58,12 +58,16 @@ def test_nothing_is_said_of_a_clock_that_nobody_saw(service):
     assert 'clock' not in said(check(service, url='http://127.0.0.1:9'))
 
 
+def dated(moment):
+    return {'Date': format_datetime(moment, usegmt=True)}
+
+
 @pytest.mark.parametrize(
     ('ahead', 'seconds', 'words'), [(-3600, (3600, 3601), 'ahead of'), (300, (299, 300), 'behind'), (30, (), '')]
 )
 def test_a_clock_that_is_wrong(ahead, seconds, words):
     budget = Budget(Clock())
-    budget.receive(10, format_datetime(datetime.now(UTC) + timedelta(seconds=ahead), usegmt=True))
+    budget.receive(10, dated(datetime.now(UTC) + timedelta(seconds=ahead)))
     [finding] = diagnosis.of_clock(budget.skew)
     assert finding.status == ('warning' if words else 'ok')
     assert not words or any(f'{number} s {words} the clock' in finding.message for number in seconds)
@@ -72,11 +76,40 @@ def test_a_clock_that_is_wrong(ahead, seconds, words):
 
 def test_an_answer_without_a_date_leaves_what_is_known():
     budget = Budget(Clock())
-    budget.receive(1, None)
+    budget.receive(1, {})
     assert budget.skew is None
-    budget.receive(1, format_datetime(datetime.now(UTC), usegmt=True))
-    budget.receive(1, 'yesterday')
+    budget.receive(1, dated(datetime.now(UTC)))
+    budget.receive(1, {'Date': 'yesterday'})
     assert budget.skew == pytest.approx(0, abs=60)
+
+
+def test_the_date_of_a_cached_answer_is_not_the_time_of_the_service():
+    clock = Clock(datetime(2026, 12, 1, tzinfo=UTC))
+    budget = Budget(clock)
+    an_hour_ago = dated(clock.now() - timedelta(hours=1))
+    budget.receive(1, {**an_hour_ago, 'Age': '3600'})
+    assert budget.skew is None
+    budget.receive(1, {**an_hour_ago, 'Age': '0'})
+    assert budget.skew == 3600
+
+
+@pytest.mark.parametrize('after', [0, 45, 90])
+def test_a_date_between_question_and_answer_is_that_of_a_right_clock(after):
+    clock = Clock(datetime(2026, 12, 1, tzinfo=UTC))
+    budget = Budget(clock)
+    asked_at = clock.now()
+    clock.advance(90)
+    budget.receive(1, dated(asked_at + timedelta(seconds=after)), asked_at)
+    assert budget.skew == 0
+    budget.receive(1, dated(asked_at - timedelta(seconds=60)), asked_at)
+    assert budget.skew == 150
+
+
+@pytest.mark.parametrize('date', ['Fri, 31 Dec 9999 23:59:59 GMT', 'Mon, 01 Jan 1800 00:00:00 GMT'])
+def test_a_date_of_another_age_is_not_that_of_a_clock(date):
+    budget = Budget(Clock())
+    budget.receive(1, {'Date': date})
+    assert budget.skew is None
 
 
 @given(st.text())
