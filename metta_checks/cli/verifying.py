@@ -255,7 +255,7 @@ def _settled(runner: Runner) -> list[Collected]:
         found = [runner.run()]
         while (
             runner.check is not None
-            and runner.check.unfinished
+            and runner.check.can_finish
             and not found[-1].error
             and len(found) < MAX_REFRESHES
             and time.monotonic() < until

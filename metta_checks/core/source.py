@@ -42,10 +42,12 @@ from .snapshot import KEEP_INTERVALS, KEEP_SECONDS, Snapshot
 from .status import Problem, Status
 from .tags import stored_tag
 from .text import one_line
-from .times import age, from_epoch
+from .times import age, from_epoch, wait
 
 CACHE_KEY = 'snapshot'
 SERVICE_CHECK = 'metta.can_connect'
+# Failures of a block, one after the other, by which the next refresh is not likely to be better.
+MAX_FAILURES = 3
 DUPLICATE = (
     'another instance of this Agent has the same options: both send the same series and spend the same quota; remove '
     'one of them, or give them different `tags`'
@@ -303,6 +305,15 @@ class Source(AgentCheck, Generic[Config, Memory]):
     def unfinished(self) -> frozenset[str]:
         """The names of the metrics that are absent, or about a part only, until later refreshes read the rest."""
         return frozenset().union(*(block.unfinished for block in self.snapshot.blocks.values()))
+
+    @property
+    def can_finish(self) -> bool:
+        """True if a refresh now may complete unfinished figures: their blocks have not failed again and again."""
+        now = self.now().timestamp()
+        return any(
+            block.unfinished and (block.failures < MAX_FAILURES or wait(block.resume_at, now) == 0)
+            for block in self.snapshot.blocks.values()
+        )
 
     def expire(self) -> None:
         """Read the service in the next run, whatever the age of the snapshot."""
