@@ -55,7 +55,8 @@ class QueueHistory:
     """The parts of the last job queue that the next one is compared with.
 
     Attributes:
-        queued_since: when each queued job, by its id, was first seen queued
+        queued_since: when each queued job, by its id, was first seen queued; this and the two times below also of jobs
+            that the queue lacks at present
         latest_ending: the latest end of a job
         ended_lately: ids of the jobs that ended within an hour before that; they are not counted again
         recoveries: number of recoveries of each job that has not ended, by its id
@@ -133,8 +134,8 @@ def compare(queue: Queue, before: QueueHistory | None, now: datetime) -> JobChan
     return JobChanges(
         finished=endings.new if before is not None else [],
         recoveries=_by_market(queue, increases),
-        pending_seconds=_longest(queued_since, now),
-        recovering_seconds=_longest(recovering_since, now),
+        pending_seconds=_longest(queue.jobs, queued_since, now),
+        recovering_seconds=_longest(queue.jobs, recovering_since, now),
         history=QueueHistory(
             queued_since=queued_since,
             latest_ending=endings.latest,
@@ -178,11 +179,18 @@ def _seen_since(
 
     `submitted_at` is null while a job is pending.
     """
-    return {job.id: min(before.get(job.id, now), now) for job in jobs if job.status in statuses}
+    seen = {job.id: min(before.get(job.id, now), now) for job in jobs if job.status in statuses}
+    return _of_missing(jobs, before, now) | seen
 
 
-def _longest(since: Mapping[int, datetime], now: datetime) -> float | None:
-    return max((seconds_between(moment, now) for moment in since.values()), default=None)
+def _of_missing(jobs: Sequence[Job], before: Mapping[int, datetime], now: datetime) -> dict[int, datetime]:
+    """Return the times of jobs that the queue lacks, for a day: jobs end, but do not leave the queue."""
+    present = {job.id for job in jobs}
+    return {number: since for number, since in before.items() if number not in present and now - DAY <= since <= now}
+
+
+def _longest(jobs: Sequence[Job], since: Mapping[int, datetime], now: datetime) -> float | None:
+    return max((seconds_between(since[job.id], now) for job in jobs if job.id in since), default=None)
 
 
 def _waiting_since(jobs: Sequence[Job], before: QueueHistory, now: datetime) -> dict[int, datetime]:
@@ -190,7 +198,7 @@ def _waiting_since(jobs: Sequence[Job], before: QueueHistory, now: datetime) -> 
 
     Jobs that left the queue before the first refresh are left out, and those that are queued again after their start.
     """
-    waiting = {}
+    waiting = _of_missing(jobs, before.waiting_since, now)
     for job in jobs:
         if job.status in (*QUEUED, STARTING) and (since := _wait_began(job, before, now)) is not None:
             waiting[job.id] = since

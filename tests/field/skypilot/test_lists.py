@@ -90,11 +90,41 @@ def test_a_job_that_is_missing_once(sky):
     assert run.value(f'{M}jobs.running') == 2
 
 
+@case('D', 'https://github.com/skypilot-org/skypilot/pull/1301')
+def test_a_queued_job_that_is_missing_once(sky):
+    """A queued job that is missing once.
+
+    A job has been queued for five minutes. The next refresh gets a queue without it, since a query of the server ended
+    early. The job stays queued for ten more minutes and then starts.
+
+    Right: `jobs.pending_seconds.max` is absent while the job is missing, then 900 again, since the job was first seen
+    900 seconds ago. After the start, `jobs.queue_wait_seconds.max` is 1200.
+
+    Unchanged: `jobs.running` is 1 in the end.
+    """
+    driver = Driver.of(sky, refresh_interval=300)
+    driver.run()
+    sky.pass_time(300)
+    job = sky.life.queue('train', sky.organization.people[0])
+    pending = []
+    for lacks in (False, False, True, False):
+        queue = alter_queue(sky, lambda answer: {**answer, 'jobs': [], 'total': 0}) if lacks else sky._queue_v2
+        pending.append(driver.run().value(f'{M}jobs.pending_seconds.max'))
+        sky._queue_v2 = queue
+        sky.pass_time(300)
+    assert pending == [0, 300, None, 900]
+    sky.life.start(job)
+    sky.life.run(job)
+    run = driver.run()
+    assert run.value(f'{M}jobs.queue_wait_seconds.max') == 1200
+    assert run.value(f'{M}jobs.running') == 1
+
+
 @case('J', 'https://github.com/skypilot-org/skypilot/pull/10288', guard=True)
 def test_an_old_job_beyond_the_limit(sky):
     """An old job beyond the limit.
 
-    A job has run for days, and so many jobs were submitted since that it is not among the newest ones of `max_rows`.
+    A job has run for days. More jobs than `max_rows` were submitted since, so it is not among the newest ones.
 
     Right: `metta.collector.truncated` of block `jobs` is 1 in each refresh, and the warning names the option.
 
