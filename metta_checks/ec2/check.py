@@ -246,17 +246,21 @@ class Ec2Check(Source['InstanceConfig', Known]):
     @block(uses=instances, when=finds_idle, given=has_fleet)
     def idle(self, attempt: Attempt[None], fleet: Fleet | None) -> None:
         """Show the idle instances of the last search that still run."""
-        fleet, found = need(fleet, 'instances'), self._idle_instances(attempt)
+        fleet = need(fleet, 'instances')
+        found = self._idle_instances(attempt, fleet.running)
         if found is not None:
             idle, unknown = found.running(fleet)
             attempt.emit(measures.idle.measure(idle, fleet.types, unknown))
 
-    def _idle_instances(self, attempt: Attempt[None]) -> IdleInstances | None:
+    def _idle_instances(self, attempt: Attempt[None], running: Iterable[Instance]) -> IdleInstances | None:
         """Return the outcome of the last search, None without any or when it is too old to be shown."""
-        since = age(attempt.refresh.refreshed_at('idle', self.search_idle.part), attempt.now.timestamp())
-        if since is None or since > KEEP_INTERVALS * max(self.idle_interval(), self.config.refresh_interval):
+        searched_at = attempt.refresh.refreshed_at('idle', self.search_idle.part)
+        since = age(searched_at, attempt.now.timestamp())
+        found = attempt.refresh.stored(self.search_idle.key(), IdleInstances)
+        longest = KEEP_INTERVALS * max(self.idle_interval(), self.config.refresh_interval)
+        if searched_at is None or since is None or since > longest or found is None:
             return None
-        return attempt.refresh.stored(self.search_idle.key(), IdleInstances)
+        return found.without_restarted(running, searched_at)
 
     # Prices.
 
@@ -282,7 +286,7 @@ class Ec2Check(Source['InstanceConfig', Known]):
         self._emit_idle_costs(attempt, priced)
 
     def _emit_idle_costs(self, attempt: Attempt[None], priced: list[PricedInstance]) -> None:
-        found = self._idle_instances(attempt)
+        found = self._idle_instances(attempt, [one.instance for one in priced])
         if found is None:
             return
         attempt.emit(measures.instance_costs.idle(priced, found.ids))

@@ -31,6 +31,13 @@ class IdleInstances:
     ids: frozenset[str]
     unknown: frozenset[str] | None = None
 
+    def without_restarted(self, instances: Iterable[Instance], searched_at: float) -> IdleInstances:
+        """Return the outcome without the instances that were started after the search: nothing is known about them."""
+        restarted = {
+            one.instance_id for one in instances if one.launched is not None and one.launched.timestamp() > searched_at
+        }
+        return IdleInstances(self.ids - restarted, None if self.unknown is None else self.unknown - restarted)
+
     def running(self, fleet: Fleet) -> tuple[list[Instance], int | None]:
         """Return the idle instances that still run, and the number of those that cannot be judged and still run."""
         running = fleet.running

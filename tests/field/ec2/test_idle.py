@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from metta_checks import verify
-from metta_checks.testing import Driver
+from metta_checks.testing import Clock, Driver
 
 from ..case import case
 
@@ -246,6 +248,56 @@ def test_idle_instances_that_have_ended(account):
     assert run.value('metta.ec2.instances.running') == 1
     assert run.value('metta.ec2.cost.idle_hourly_usd') == pytest.approx(0.096)
     assert not any(call.startswith('cloudwatch:') for call in account.service.asked)
+
+
+@case('B', 'https://github.com/cloud-custodian/cloud-custodian/issues/2725')
+def test_an_idle_instance_that_was_started_again(account):
+    """An idle instance that was started again.
+
+    Two instances are idle. An hour after the search, one of them is stopped, resized and started again, which gives it
+    a new `LaunchTime`. CloudWatch is asked every 6 hours.
+
+    Right: `instances.idle` is 1 in the next refresh, and `cost.idle_hourly_usd` 0.096 USD: the last search says nothing
+    about the time since the start, and an instance that has just been started is never idle.
+
+    Unchanged: `instances.running` is 2, and CloudWatch is not asked again.
+    """
+    account.machine(load='idle')
+    again = account.machine(load='idle')
+    driver = Driver.of(account.service)
+    assert driver.run().value(IDLE) == 2
+    account.service.pass_time(3600)
+    again.started = account.service.clock.now()
+    account.service.asked.clear()
+    run = driver.run()
+    assert (run.value(IDLE), run.value(UNKNOWN)) == (1, 0)
+    assert run.value('metta.ec2.cost.idle_hourly_usd') == pytest.approx(0.096)
+    assert run.value('metta.ec2.instances.running') == 2
+    assert not any(call.startswith('cloudwatch:') for call in account.service.asked)
+
+
+@case('I', 'https://github.com/percona/rds_exporter/pull/123', guard=True)
+@pytest.mark.parametrize('minutes', [-4, 4])
+@pytest.mark.parametrize('of_the_hour', [2, 58])
+def test_a_clock_that_aws_tolerates(account, minutes, of_the_hour):
+    """A clock that AWS tolerates.
+
+    The clock of the Agent's machine is four minutes behind or ahead, two minutes before or after a full hour. AWS
+    accepts such requests. One instance is idle, and one has just been started.
+
+    Right: `instances.idle` is 1 and `instances.idle_unknown` 0: an hour that has not ended may be missing. No age is
+    negative: `instances.avg_uptime_days` is 5.
+
+    Unchanged: There is no warning.
+    """
+    account.service.pass_time((of_the_hour - account.service.clock.now().minute) % 60 * 60)
+    now = account.service.clock.now()
+    account.machine(load='idle')
+    account.machine(created=now, started=now)
+    run = Driver(account.service.instance(), Clock(now + timedelta(minutes=minutes))).run()
+    assert (run.value(IDLE), run.value(UNKNOWN)) == (1, 0)
+    assert run.value('metta.ec2.instances.avg_uptime_days') == pytest.approx(5, abs=0.01)
+    assert run.errors() == {}
 
 
 @case('J', 'https://github.com/grafana/grafana/issues/20652', guard=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import timedelta
 
 import pytest
@@ -203,3 +204,127 @@ def test_an_old_instance_that_was_restarted(account):
     assert run.value('metta.ec2.instances.avg_age_days') == pytest.approx(90, abs=1e-3)
     assert run.value('metta.ec2.instances.oldest_age_days') == pytest.approx(90, abs=1e-3)
     assert run.value('metta.ec2.instances.avg_uptime_days') == pytest.approx(2, abs=1e-3)
+
+
+@case('B', 'https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeSpotInstanceRequests.html', guard=True)
+def test_an_interrupted_request_that_aws_no_longer_lists(account):
+    """An interrupted request that AWS no longer lists.
+
+    AWS terminates the instance of a one-time request for lack of capacity. Some hours later it no longer lists the
+    closed request.
+
+    Right: `spot.interruptions_24h` is 1 for 24 hours, and then 0. An interruption that was seen has happened.
+
+    Unchanged: The series stays for the type, so that 0 is shown.
+    """
+    now = account.service.clock.now()
+    code = 'instance-terminated-no-capacity'
+    account.estate.requests[:] = [SpotRequest('sir-1', 'us-east-1', 'g6.xlarge', 'closed', code, now)]
+    driver = Driver.of(account.service, spot_interruptions=True, **OFF)
+    seen = [driver.run().value('metta.ec2.spot.interruptions_24h', 'instance_type:g6.xlarge')]
+    account.estate.requests.clear()
+    for _ in range(3):
+        account.service.pass_time(9 * 3600)
+        seen.append(driver.run().value('metta.ec2.spot.interruptions_24h', 'instance_type:g6.xlarge'))
+    assert seen == [1, 1, 1, 0]
+
+
+@case('B', 'https://github.com/prowler-cloud/prowler/pull/12075', guard=True)
+def test_an_old_instance_that_was_stopped_yesterday(account):
+    """An old instance that was stopped yesterday.
+
+    Of two stopped instances, one was started 300 days ago and stopped yesterday, and the other one started 10 days ago
+    and stopped 8 days ago. `LaunchTime` is that of the last start; the time of the stop is in the reason of the stop.
+
+    Right: `instances.stopped_over_7d` is 1. The last start says nothing about the stop.
+
+    Unchanged: `instances.stopped` is 2.
+    """
+    now = account.service.clock.now()
+    for started, stopped in ((300, 1), (10, 8)):
+        times = {'started': now - timedelta(days=started), 'stopped': now - timedelta(days=stopped)}
+        account.machine(state='stopped', **times)
+    run = Driver.of(account.service, **OFF).run()
+    assert run.value('metta.ec2.instances.stopped_over_7d') == 1
+    assert run.value('metta.ec2.instances.stopped') == 2
+
+
+@case('I', 'https://github.com/aws/aws-sdk-pandas/pull/3438', guard=True)
+@pytest.mark.parametrize('zone', ['Pacific/Auckland', 'America/Los_Angeles'])
+def test_a_machine_in_another_time_zone(account, monkeypatch, zone):
+    """A machine in another time zone.
+
+    The Agent's machine is set to the time of Auckland or Los Angeles. Two instances were stopped 2 hours less and 2
+    hours more than 7 days ago, and the bill of the day that counts is 500 USD higher than that of the other days.
+
+    Right: `instances.stopped_over_7d` is 1, since the time in the reason of a stop is UTC. The bill is that of a day
+    from midnight to midnight UTC.
+
+    Unchanged: `instances.stopped` is 2.
+    """
+    now = account.service.clock.now()
+    for hours in (7 * 24 - 2, 7 * 24 + 2):
+        account.machine(state='stopped', stopped=now - timedelta(hours=hours))
+    account.service.cost_explorer.extra[(now - timedelta(hours=36)).date() - timedelta(days=1)] = 500
+    monkeypatch.setenv('TZ', zone)
+    time.tzset()
+    try:
+        run = Driver.of(account.service, cost_explorer=True, **OFF).run()
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert run.value('metta.ec2.instances.stopped_over_7d') == 1
+    assert run.value('metta.ec2.cost.billed_yesterday_usd') == pytest.approx(1234.5678901 + 500)
+    assert run.value('metta.ec2.instances.stopped') == 2
+
+
+@case('H', 'https://github.com/opencost/opencost/issues/2081', guard=True)
+def test_instances_of_all_lifecycles(account):
+    """Instances of all lifecycles.
+
+    In each of two regions, an instance on demand, a spot instance, a scheduled one, one in a capacity block and one of
+    a lifecycle that is newer than the check are running.
+
+    Right: The parts add up: 5 lifecycles of 2 instances, and 2 regions of 5, are the 10 of `instances.running`. The
+    prices of the regions add up to `cost.running_hourly_estimate`.
+
+    Unchanged: `cost.price_coverage_pct` is 80: a capacity block has no price.
+    """
+    for region in ('us-east-1', 'us-west-2'):
+        for lifecycle in ('', 'spot', 'scheduled', 'capacity-block', 'of-the-future'):
+            account.machine(region=region, lifecycle=lifecycle)
+    run = Driver.of(account.service, idle={'source': 'off'}).run()
+
+    def parts(name: str) -> list[float]:
+        return sorted(run.series(f'metta.ec2.{name}').values())
+
+    assert parts('instances.by_lifecycle') == [2] * 5
+    assert parts('region.instances_running') == [5, 5]
+    assert run.value('metta.ec2.instances.running') == 10
+    assert sum(parts('region.hourly_usd')) == pytest.approx(run.require('metta.ec2.cost.running_hourly_estimate'))
+    assert run.value('metta.ec2.cost.price_coverage_pct') == 80
+
+
+@case('H', 'https://github.com/vuhp/cloud-cost-cli/issues/2', guard=True)
+def test_volumes_that_nobody_uses(account):
+    """Volumes that nobody uses.
+
+    A volume of 100 GiB is attached to a running instance, one of 200 GiB to a stopped one, and one of 800
+    GiB to none.
+
+    Right: 800 GiB are unattached and 200 GiB attached only to stopped instances: no volume is in both figures, and one
+    that a running instance uses is in neither. The same holds for the prices.
+
+    Unchanged: The total is 1,100 GiB.
+    """
+    running, stopped = account.machine(), account.machine(state='stopped')
+    account.disk(100, machine=running.id, state='in-use')
+    account.disk(200, machine=stopped.id, state='in-use')
+    account.disk(800)
+    run = Driver.of(account.service, **OFF).run()
+    assert run.value('metta.ec2.ebs.volumes.size_gb') == 1100
+    assert run.value('metta.ec2.ebs.volumes.unattached_size_gb') == 800
+    assert run.value('metta.ec2.ebs.volumes.stopped_attached_size_gb') == 200
+    assert run.value('metta.ec2.cost.ebs_monthly_usd') == pytest.approx(1100 * 0.08)
+    assert run.value('metta.ec2.cost.unattached_ebs_monthly_usd') == pytest.approx(800 * 0.08)
+    assert run.value('metta.ec2.cost.stopped_ebs_monthly_usd') == pytest.approx(200 * 0.08)

@@ -8,6 +8,7 @@ import pytest
 
 from metta_checks.ec2.aws import Aws
 from metta_checks.testing import Driver
+from sandbox.ec2 import tariff
 
 from ..case import case
 
@@ -135,3 +136,28 @@ def test_fips_endpoints_that_do_not_exist(account, monkeypatch):
     assert address('ec2', 'eu-west-1') == 'https://ec2.eu-west-1.amazonaws.com'
     assert address('pricing', 'us-east-1') == 'https://api.pricing.us-east-1.amazonaws.com'
     assert address('ce', 'us-east-1') == 'https://ce.us-east-1.amazonaws.com'
+
+
+@case('J', 'https://github.com/aws/aws-cli/issues/1978', guard=True)
+def test_more_spot_prices_than_a_page_has(account):
+    """More spot prices than a page has.
+
+    AWS returns at most 1,000 spot prices on a page, here one, for three spot instances of two types in two zones.
+
+    Right: `cost.running_hourly_estimate` is the sum of all three, also of those whose price is on the last page, and
+    `cost.price_coverage_pct` is 100.
+
+    Unchanged: There is no warning.
+    """
+    account.machine(lifecycle='spot')
+    account.machine(lifecycle='spot', zone='us-east-1b')
+    account.machine('g6.xlarge', lifecycle='spot', zone='us-east-1b')
+    operations, now = account.service.inventory.operations, account.service.clock.now()
+    real = operations['DescribeSpotPriceHistory']
+    operations['DescribeSpotPriceHistory'] = lambda region, asked, at: real(region, {**asked, 'MaxResults': '1'}, at)
+    run = Driver.of(account.service, **OFF).run()
+    places = [('us-east-1a', 'm5.large'), ('us-east-1b', 'm5.large'), ('us-east-1b', 'g6.xlarge')]
+    prices = [tariff.spot('us-east-1', zone, kind, 'Linux/UNIX', now)[0] for zone, kind in places]
+    assert run.value(HOURLY) == pytest.approx(sum(prices))
+    assert run.value(COVERAGE) == 100
+    assert run.errors() == {}

@@ -102,3 +102,24 @@ def test_the_untagged_share_of_costs(account):
         assert run.value(f'metta.ec2.{name}', 'team:play') == pytest.approx(value)
     parts = run.series('metta.ec2.cost.by_tag_hourly_usd.team').values()
     assert sum(parts) == pytest.approx(run.require('metta.ec2.cost.running_hourly_estimate'))
+
+
+@case('J', 'https://docs.datadoghq.com/account_management/billing/custom_metrics/', guard=True)
+def test_more_values_than_a_tag_may_have(account):
+    """More values than a tag may have.
+
+    150 people have an instance each, with their name in the tag `owner`. Datadog bills each value as a custom metric,
+    so 50 of them have a series.
+
+    Right: The others are in one series `owner:other`, so that the sum is the price of all 150 instances.
+
+    Unchanged: `cost.running_hourly_estimate` is 14.40 USD.
+    """
+    for number in range(150):
+        account.machine(tags={'owner': f'person-{number}'})
+    run = Driver.of(account.service, tag_by=['owner'], **OFF).run()
+    name = 'metta.ec2.cost.by_tag_hourly_usd.owner'
+    assert len(run.series(name)) == 51
+    assert sum(run.series(name).values()) == pytest.approx(150 * 0.096)
+    assert run.value(name, 'owner:other') == pytest.approx(100 * 0.096)
+    assert run.value('metta.ec2.cost.running_hourly_estimate') == pytest.approx(150 * 0.096)
