@@ -62,7 +62,7 @@ def test_resolution_of_a_bug_that_was_completed_twice(asana):
     assert (run.value(f'{BUGS}resolution_hours.p50'), run.value(f'{BUGS}completed_7d')) == (48, 1)
 
 
-@case('C', guard=True)
+@case('C', 'https://developers.asana.com/docs/tasks', guard=True)
 def test_resolution_without_a_completed_bug(asana):
     """No bug was completed lately.
 
@@ -105,7 +105,7 @@ def test_a_reopened_bug(asana):
         assert driver.run().value(REOPENED) == expected
 
 
-@case('C')
+@case('C', 'https://developers.asana.com/reference/stories')
 def test_a_reopened_bug_before_the_check_knows(asana):
     """A bug is reopened shortly after the installation.
 
@@ -128,7 +128,7 @@ def test_a_reopened_bug_before_the_check_knows(asana):
     assert run.value(REOPENED) == 1
 
 
-@case('B')
+@case('B', 'https://developers.asana.com/reference/stories')
 def test_a_bug_that_is_reopened_and_completed_between_two_refreshes(asana):
     """A bug is reopened and completed again within minutes.
 
@@ -284,7 +284,7 @@ def test_a_custom_field_that_was_removed(asana):
     assert '1 row lacks the field `custom_fields`' in run.message
 
 
-@case('C')
+@case('C', 'https://developers.asana.com/docs/custom-fields-guide')
 def test_a_custom_field_of_another_type(asana):
     """A custom field of text.
 
@@ -330,7 +330,7 @@ def test_the_time_until_a_bug_leaves_triage(asana):
     assert (stays, run.series(SECTION_TIME)) == ([2, 1], {})
 
 
-@case('C')
+@case('C', 'https://developers.asana.com/docs/inputoutput-options')
 def test_the_time_in_a_section_without_the_field(asana):
     """Rows without sections for an hour.
 
@@ -383,7 +383,7 @@ def test_a_bug_with_a_long_history(asana):
     assert len([entry for entry in asana.log if entry.path.endswith('/stories')]) == 2
 
 
-@case('F')
+@case('F', 'https://developers.asana.com/reference/stories')
 def test_a_bug_that_is_reopened_twice(asana):
     """A bug that is reopened twice.
 
@@ -430,7 +430,7 @@ def test_many_old_tasks_that_become_bugs(asana):
     assert len([entry for entry in asana.log if entry.path.endswith('/stories')]) == 30
 
 
-@case('J')
+@case('J', 'https://developers.asana.com/docs/create-an-enum-option')
 def test_more_values_than_a_tag_may_have(asana):
     """A custom field with many values.
 

@@ -36,7 +36,7 @@ def test_without_dependencies(asana):
     assert '2 rows lack the field `dependencies`' in run.message
 
 
-@case('C', guard=True)
+@case('C', 'https://developers.asana.com/reference/tasks', guard=True)
 def test_without_any_dependency(asana):
     """Tasks that depend on nothing.
 
@@ -91,7 +91,7 @@ def test_without_an_optional_field(asana, field, absent, there):
     assert f'the field `{field}`' in run.message
 
 
-@case('C')
+@case('C', 'https://developers.asana.com/reference/project-statuses')
 def test_projects_without_a_status(asana):
     """Projects of which the status is not shown.
 
@@ -135,7 +135,7 @@ def test_without_the_kind_of_a_row(asana, field):
     assert f'the field `{field}`' in run.message
 
 
-@case('C')
+@case('C', 'https://developers.asana.com/docs/inputoutput-options')
 def test_without_projects(asana):
     """Rows without projects.
 
@@ -194,7 +194,7 @@ def test_tasks_without_their_state_or_creation(asana, field, absent, there):
     assert [line for line in run.warnings if 'block tasks:' in line and f'2 rows lack the field `{field}`' in line]
 
 
-@case('E')
+@case('E', 'https://developers.asana.com/docs/inputoutput-options')
 def test_a_single_task_without_its_creation(asana):
     """One task of many without the time of creation.
 
@@ -254,7 +254,7 @@ def test_bugs_without_their_state_or_creation(asana, field, absent, there):
     assert run.errors()['bugs', 'missing_field'] == 1
 
 
-@case('B')
+@case('B', 'https://developers.asana.com/docs/inputoutput-options')
 @pytest.mark.parametrize('field', ['completed', 'created_at'])
 def test_a_bug_reopened_while_a_field_is_missing(asana, field):
     """A bug that is reopened while rows lack a field.

@@ -84,7 +84,7 @@ def test_a_token_that_lost_some_of_its_projects(asana, status):
     assert driver.run().status == AgentCheck.OK
 
 
-@case('C', guard=True)
+@case('C', 'https://developers.asana.com/reference/getprojectsforworkspace', guard=True)
 def test_a_project_that_is_archived_between_two_refreshes(asana):
     """A project is archived.
 
@@ -127,7 +127,7 @@ def test_a_project_that_is_missing_from_the_list_once(asana):
     assert (run.value(OPEN), run.value(ACTIVE), run.status) == (2, 3, AgentCheck.OK)
 
 
-@case('C')
+@case('C', 'https://developers.asana.com/docs/authentication')
 def test_a_new_token_without_projects(asana):
     """A new token whose user is in no project.
 
@@ -145,7 +145,7 @@ def test_a_new_token_without_projects(asana):
     assert run.status == AgentCheck.WARNING
 
 
-@case('C')
+@case('C', 'https://developers.asana.com/reference/getprojectsforworkspace')
 def test_all_projects_are_archived(asana):
     """All projects are archived.
 

@@ -67,7 +67,7 @@ def test_a_task_with_a_due_time(evening):
     assert (parts(run), run.value(f'{TASKS}completed_7d')) == ([1, 1, 50], 2)
 
 
-@case('C')
+@case('C', 'https://github.com/donetick/donetick/issues/611')
 def test_completed_tasks_without_a_due_date(asana):
     """Tasks without a due date.
 
@@ -125,7 +125,7 @@ def test_milestones(asana):
     assert [run.value(f'{TASKS}{name}') for name in ('open', 'overdue')] == [3, 2]
 
 
-@case('C', guard=True)
+@case('C', 'https://developers.asana.com/docs/inputoutput-options', guard=True)
 def test_milestones_that_are_not_marked(asana):
     """Rows without the type of a task.
 
@@ -142,7 +142,7 @@ def test_milestones_that_are_not_marked(asana):
     assert run.value(f'{TASKS}open') == 1
 
 
-@case('H')
+@case('H', 'https://github.com/cityofaustin/atd-data-tech/issues/21672')
 def test_the_parts_of_punctuality(asana):
     """Tasks that were completed on time, late, and without a due date.
 

@@ -201,7 +201,7 @@ def test_a_map_whose_sections_are_empty(asana, refused):
     assert counts(run)['other'] == 1
 
 
-@case('C')
+@case('C', 'https://github.com/mbta/skate/pull/2995')
 def test_started_sections_that_match_nothing(asana):
     """Started sections that match nothing.
 
