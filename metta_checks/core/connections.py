@@ -95,9 +95,13 @@ class Answer(http.client.HTTPResponse):
             self.headers = self.msg = None  # type: ignore[assignment]  # as before the first head
             super().begin()
         # The library takes any coding but `chunked` for none, and the framing of the body for its content.
-        coding = ', '.join(self.headers.get_all('Transfer-Encoding', ())).strip().lower()
-        if coding not in ('', 'identity') and not (coding == 'chunked' and self.chunked):
-            raise RefusedAnswer(f'in the transfer coding {coding[:40]!r}, which was not asked for')
+        named = ','.join(self.headers.get_all('Transfer-Encoding', ())).lower()
+        codings = {coding.strip() for coding in named.split(',')} - {'', 'identity'}
+        if codings - {'chunked'}:
+            raise RefusedAnswer(f'in the transfer coding {named.strip()[:40]!r}, which was not asked for')
+        if codings and not self.chunked:
+            # There is white space around it, or another header. Some proxies repeat the header of the server as well.
+            self.chunked, self.chunk_left, self.length = True, None, None
 
     def _read_status(self) -> tuple[str, int, str]:
         # The library skips any number of answers with status 100. This is the one place that sees each of them.
