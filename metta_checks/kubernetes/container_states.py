@@ -70,6 +70,11 @@ class ContainerStatus:
         return bool(self.terminations) and self.terminations[0].failed
 
     @property
+    def changed_at(self) -> datetime | None:
+        """When it began to run, or ended; None when no time is known."""
+        return self.running_since or next((end.finished_at for end in self.terminations), None)
+
+    @property
     def oom_kills(self) -> Iterator[Termination]:
         """The known ends for lack of memory."""
         return (end for end in self.terminations if end.reason == OOM_KILLED)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypedDict, Unpack
 
@@ -19,6 +20,7 @@ from metta_checks.kubernetes.records import Node, Pod, PodKey, PodUsage, Samples
 from metta_checks.kubernetes.settings import Settings
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+LAST_READ = NOW - timedelta(hours=3)
 _numbers = itertools.count()
 
 
@@ -160,7 +162,8 @@ def values(found: Iterable[Any], tag: str = '') -> dict[str, Any]:
 
 def health(pods: list[Pod], previous: list[Pod] | None = None, **settings: Any) -> dict[str, Any]:
     """Return the figures of the block `pods`."""
-    before = None if previous is None else History.of(previous, NOW, None)
+    # The changes that these tests make between the two readings are up to three hours old.
+    before = None if previous is None else replace(History.of(previous, NOW, None), read_at=LAST_READ.timestamp())
     current = History.of(pods, NOW, before)
     found = pod_measures.pods(pods, NOW, previous=before, current=current, settings=Settings(**settings))
     return values([sample for sample in found if sample.name != 'pods.waiting'], 'kube_namespace')

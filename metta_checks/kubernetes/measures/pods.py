@@ -13,7 +13,7 @@ from ...core.tag_values import filled
 from ...core.times import seconds_between
 from ..container_states import CRASH_LOOP, LOOPING_RESTARTS, ContainerStatus
 from ..effective_requests import CPU, MEMORY
-from ..history import History, status_key
+from ..history import History
 from ..quantity import GIB
 from ..records import Pod
 from ..settings import Settings
@@ -86,7 +86,7 @@ def pods(
     for namespace, number in top(unhealthy, settings.max_namespaces).items():
         yield Sample('namespace.pods_unhealthy', number, {'kube_namespace': namespace})
     if previous is not None:
-        yield from _since(previous, current)
+        yield from _since(pods, previous)
 
 
 class _Examination:
@@ -134,7 +134,7 @@ class _Examination:
     def _keeps_failing(self, pod: Pod, status: ContainerStatus) -> bool:
         if self._previous is None or status.restarts < LOOPING_RESTARTS or not status.last_exit_failed:
             return False
-        return status.restarts - self._previous.restarts.get(status_key(pod, status), 0) >= LOOPING_RESTARTS
+        return self._previous.new_restarts(pod, status) >= LOOPING_RESTARTS
 
     def _is_stuck(self, pod: Pod) -> bool:
         """Return True for a pod that has waited too long: for a node, or on its node for its containers to start."""
@@ -169,10 +169,11 @@ def _requested(pods: Iterable[Pod], settings: Settings) -> Iterator[Sample]:
                 yield Sample(f'namespace.{name}', amount, {'kube_namespace': namespace})
 
 
-def _since(previous: History, current: History) -> Iterator[Sample]:
-    rises = (number - previous.restarts.get(key, 0) for key, number in current.restarts.items())
-    yield Sample('containers.restarts', sum(max(0, rise) for rise in rises))
-    yield Sample('containers.oom_kills', len(current.ooms - previous.ooms))
+def _since(pods: Collection[Pod], previous: History) -> Iterator[Sample]:
+    statuses = [(pod, status) for pod in pods for status in pod.statuses]
+    yield Sample('containers.restarts', sum(previous.new_restarts(pod, status) for pod, status in statuses))
+    kills = {key for pod, status in statuses for key in previous.new_oom_kills(pod, status)}
+    yield Sample('containers.oom_kills', len(kills))
 
 
 def _lacks_requests(pod: Pod) -> bool:

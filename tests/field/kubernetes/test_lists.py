@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from metta_checks.testing import Driver
 
 from ..case import case
@@ -179,3 +181,40 @@ def test_a_list_that_loses_its_token(world):
     assert run.value('metta.kubernetes.deployments.zero_replicas') is None
     assert run.errors()['deployments', 'bad_payload'] == 1
     assert run.value('metta.kubernetes.pods.running') == 1
+
+
+@case('D', 'https://github.com/k3s-io/k3s/issues/10023')
+@pytest.mark.parametrize('gap', ['row', 'namespace'])
+def test_a_pod_that_is_missing_once(world, gap):
+    """A pod that is missing once.
+
+    A container was restarted 40 times in the days before, and killed once for lack of memory. Its pod is missing from
+    one refresh: the pages of a storage that does not sort its keys leave it out, or its namespace is forbidden.
+
+    Right: `containers.restarts` and `containers.oom_kills` are 0 when the pod is back, and `pods.crash_looping` is 0:
+    nothing was restarted since.
+
+    Unchanged: Two restarts after that count.
+    """
+    days = world.ago(days=2)
+    end = {'terminated': {'exitCode': 137, 'reason': 'OOMKilled', 'finishedAt': days, 'containerID': 'c40'}}
+    status = {'name': 'main', 'restartCount': 40, 'state': {'running': {'startedAt': days}}, 'lastState': end}
+    old = {'name': 'old', 'namespace': 'team-a', 'uid': 'uid-old', 'creationTimestamp': world.ago(days=9)}
+    world.pod('new', namespace='team-b')
+    pod = world.pod('old', metadata=old, status={'containerStatuses': [status]})
+    options = {'collect_usage': False, 'collect_nodes': False, 'namespaces': {'include': ['team-a', 'team-b']}}
+    names = ('containers.restarts', 'containers.oom_kills', 'pods.crash_looping')
+    world.run(**options)
+    if gap == 'row':
+        world.objects.pods.remove(pod)
+    else:
+        world.service.forbidden_namespaces = {'team-a'}
+    world.service.pass_time(300)
+    world.run(**options)
+    world.service.forbidden_namespaces = set()
+    world.objects.pods[1:] = [pod]
+    world.service.pass_time(300)
+    assert list(figures(world.run(**options), *names).values()) == [0, 0, 0]
+    status['restartCount'] = 42
+    world.service.pass_time(300)
+    assert figures(world.run(**options), 'containers.restarts') == {'containers.restarts': 2}
