@@ -89,7 +89,8 @@ def answer(case: dict[str, Any], content: bytes, port: int) -> bytes:
         headers.append(('Content-Length', case['length'] or str(len(framed))))
     if case['framing'] in ('chunked', 'both'):
         headers.append(('Transfer-Encoding', case['transfer'] or 'chunked'))
-        framed = _chunked(framed, case['chunks'], case['trailer'])
+        if case['transfer'] != 'identity':
+            framed = _chunked(framed, case['chunks'], case['trailer'])
     head = '\r\n'.join([case['status'], *(f'{name}: {value}' for name, value in headers)]) + '\r\n\r\n'
     data = bytearray(interim(case) + _latin(head))
     for position, value in case['flips']:
