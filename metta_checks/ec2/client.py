@@ -307,11 +307,14 @@ def _list(answer: Mapping[str, Any], key: str, call: Call) -> list[Mapping[str, 
 
 
 def _distinct(rows: Iterable[Mapping[str, Any]], identity: str) -> Iterator[Mapping[str, Any]]:
-    """Yield each resource once. AWS may repeat rows of a list that changes while its pages are read."""
-    seen: set[str | None] = set()
+    """Yield each resource once. AWS may repeat rows of a list that changes while its pages are read.
+
+    Raises BadPayload for a row without its identity.
+    """
+    seen: set[str] = set()
     for row in rows:
-        found = AWS.optional(text, row, identity)
-        if found is None or found not in seen:
+        found = AWS.required(text, row, identity, 'resource')
+        if found not in seen:
             seen.add(found)
             yield row
 

@@ -106,7 +106,12 @@ EC2_MEMBERS = {
     'Image': ('BlockDeviceMappings', 'State'),
     'BlockDeviceMapping': ('Ebs',),
     'EbsBlockDevice': ('SnapshotId',),
-    'CapacityReservation': ('AvailableInstanceCount', 'InstanceType', 'TotalInstanceCount'),
+    'CapacityReservation': (
+        'AvailableInstanceCount',
+        'CapacityReservationId',
+        'InstanceType',
+        'TotalInstanceCount',
+    ),
     'SpotInstanceRequest': ('LaunchSpecification', 'SpotInstanceRequestId', 'Status'),
     'LaunchSpecification': ('InstanceType',),
 }

@@ -41,7 +41,9 @@ def _listed(account: Account, operation: str, key: str) -> Iterator[Any]:
 def _capacity(account: Account) -> Iterator[Row]:
     total: Counter[str] = Counter()
     unused: Counter[str] = Counter()
-    for one in _listed(account, 'describe_capacity_reservations', 'CapacityReservations'):
+    # AWS may list a reservation on two pages.
+    listed = _listed(account, 'describe_capacity_reservations', 'CapacityReservations')
+    for one in {one['CapacityReservationId']: one for one in listed}.values():
         if one['State'] == 'active' and one['OwnerId'] == account.number:
             total[one['InstanceType']] += one['TotalInstanceCount']
             unused[one['InstanceType']] += one['AvailableInstanceCount']

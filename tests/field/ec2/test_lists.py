@@ -6,6 +6,7 @@ import pytest
 
 from metta_checks.testing import Driver
 from sandbox.ec2 import ec2_protocol
+from sandbox.ec2.estate import Capacity
 
 from ..case import case
 
@@ -116,6 +117,26 @@ def test_snapshots_that_appear_while_their_list_is_read(account):
     run = driver.run()
     assert run.value(SNAPSHOTS) == 2001
     assert run.value('metta.ec2.ebs.snapshots.size_gb') == 200_100
+
+
+@case('D', 'https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeCapacityReservations.html')
+def test_reservations_that_are_made_while_their_list_is_read(account):
+    """Reservations that are made while their list is read.
+
+    The account has 1,001 capacity reservations of one g6.xlarge each, on two pages. One more is made between the two
+    requests, so that the second page repeats the last reservation of the first one.
+
+    Right: `capacity.reserved_instances` is 1,001: each reservation counts once.
+
+    Unchanged: None of them is unused.
+    """
+    capacities = account.estate.capacities
+    capacities[:] = [Capacity(f'cr-{number}', 'us-east-1', 'g6.xlarge', 1, 0) for number in range(1001)]
+    late = Capacity('cr-late', 'us-east-1', 'g6.xlarge', 1, 0)
+    after_the_first_page(account.service, 'DescribeCapacityReservations', lambda: capacities.insert(0, late))
+    run = Driver.of(account.service, capacity_reservations=True, **OPTIONS).run()
+    assert run.value('metta.ec2.capacity.reserved_instances', 'instance_type:g6.xlarge') == 1001
+    assert run.value('metta.ec2.capacity.unused_instances', 'instance_type:g6.xlarge') == 0
 
 
 @case('D', 'https://github.com/boto/boto3/issues/2358')
