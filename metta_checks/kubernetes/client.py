@@ -124,7 +124,8 @@ class Refusals(ResponsePolicy):
     def reason(self, response: Response) -> str:
         """Return the message of the API server, or its plain text about an aggregated API that it cannot reach."""
         if response.status >= 500 and response.headers.get('Content-Type', '').startswith('text/plain'):
-            return one_line(response.content.decode(errors='replace'), MAX_REASON)
+            # Its beginning only: the body can be long.
+            return one_line(response.content[: 10 * MAX_REASON].decode(errors='replace'), MAX_REASON)
         return super().reason(response)
 
 

@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 
 from metta_checks.as_code.preview import chart, markdown, markers, palette, scale, svg
 from metta_checks.as_code.preview.chart import ChartOptions
+from metta_checks.as_code.preview.choices import choices
 from metta_checks.as_code.preview.drawn import Drawn
 from metta_checks.as_code.preview.result import Line
 from metta_checks.as_code.preview.svg import Markup, tag
+from metta_checks.as_code.preview.texts import with_values
 
 HOUR = 3600
 DAY = 24 * HOUR
@@ -423,3 +425,9 @@ def test_markdown_never_lets_markup_through(text):
     reader = Reader()
     reader.feed(markdown.render(text))
     reader.close()
+
+
+def test_the_key_of_a_variable_in_a_text_is_escaped_once():
+    offered = choices({'template_variables': [{'name': 'env', 'prefix': 'a&b', 'defaults': ['x<y']}]}, list, {})
+    found = with_values(svg.tag('p', 'for $env'), offered)
+    assert found == '<p>for <span data-text="0" data-key="a&amp;b:">a&amp;b:x&lt;y</span></p>'

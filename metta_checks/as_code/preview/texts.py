@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from .choices import Choices
-from .svg import Markup, escape, tag
+from .svg import Markup, tag
 
 KINDS = ('note', 'free_text')
 _ELEMENT = re.compile(r'(<[^>]*>)')
@@ -27,7 +27,7 @@ def with_values(drawing: Markup, offered: Choices) -> Markup:
             return found[0]
         key = '' if form else (offered.variables[places[name]].prefix or name) + ':'
         text = ', '.join(f'{key}{value}' for value in values[name])
-        return tag('span', text, data_text=str(places[name]), data_key=escape(key))
+        return tag('span', text, data_text=str(places[name]), data_key=key)
 
     parts = _ELEMENT.split(drawing)
     # Elements are at odd places; a variable in an address stays as it is.
