@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import field, replace
+from datetime import date
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..core.address import shown
@@ -354,11 +355,18 @@ class Ec2Check(Source['InstanceConfig', Known]):
         """Return less than a day, in seconds, so that a late refresh leaves no day out: 23 hours, by default."""
         return max(HOUR_SECONDS, DAY_SECONDS - max(HOUR_SECONDS, self.config.refresh_interval))
 
+    def _bill_day(self, attempt: Attempt[None], other: str) -> date:
+        """Return the day to read; that of the other block when this one follows it, as after a failure."""
+        read_at = attempt.refresh.refreshed_at(other)
+        since = age(read_at, attempt.now.timestamp())
+        follows = since is not None and since < self.billing_interval() / 2
+        return settled_day((from_epoch(read_at) if follows else None) or attempt.now)
+
     @block(every=billing_interval, when=reads_bill)
     def billing(self, attempt: Attempt[None]) -> None:
         """Read the bill of the last day that is settled."""
         try:
-            found = self.cost_explorer.bill(self._account_id(), settled_day(attempt.now))
+            found = self.cost_explorer.bill(self._account_id(), self._bill_day(attempt, 'commitments'))
         except NoData as error:
             # Asking again before tomorrow would cost money.
             _note(attempt, [error])
@@ -369,7 +377,8 @@ class Ec2Check(Source['InstanceConfig', Known]):
     def commitments(self, attempt: Attempt[None]) -> None:
         """Read the use of savings plans and reserved instances on the last day that is settled."""
         problems: list[SourceError] = []
-        for found in self.cost_explorer.commitments(self._account_id(), settled_day(attempt.now), problems):
+        day = self._bill_day(attempt, 'billing')
+        for found in self.cost_explorer.commitments(self._account_id(), day, problems):
             attempt.emit(measures.billing.commitments(found))
         _note(attempt, problems)
 

@@ -97,6 +97,47 @@ def test_each_day_has_its_bill(account):
     assert account.service.asked.count('ce:GetCostAndUsage us-east-1') == 5
 
 
+@case('H', 'https://github.com/electrolux-oss/aws-cost-exporter/issues/46')
+def test_the_amortized_bill_and_the_unused_rest(account):
+    """The amortized bill and the unused rest.
+
+    At 11:50 UTC Cost Explorer answers the question about the bill, and 500 to that about commitments, until 12:20. At
+    noon, the next day is 36 hours old.
+
+    Right: Both are about one day, also after the outage: `cost.amortized_yesterday_usd` has the part of the fees that
+    was used, and `commitments.unused_yesterday_usd` the rest. A finance partner adds up the two. 23 hours later, both
+    are about the next day.
+
+    Unchanged: The bill is not asked for again.
+    """
+    service = account.service
+    days: list[tuple[str, str]] = []
+
+    def watch(name: str) -> None:
+        real = service.json_services.operations[f'ce:{name}']
+
+        def answer(region, body, now):
+            days.append((name, body['TimePeriod']['Start']))
+            return real(region, body, now)
+
+        service.json_services.operations[f'ce:{name}'] = answer
+
+    watch('GetCostAndUsage')
+    watch('GetReservationUtilization')
+    first = wait_until(service, 12 - 1 / 6) - timedelta(days=3)
+    service.fail('ce:GetSavingsPlansCoverage', 'InternalServerException', 500)
+    driver = Driver.of(service, cost_explorer=True, commitments=True, **OFF)
+    driver.run()
+    service.failures.clear()
+    service.pass_time(1800)
+    driver.run()
+    assert days == [('GetCostAndUsage', str(first)), ('GetReservationUtilization', str(first))]
+    service.pass_time(23 * 3600)
+    driver.run()
+    assert {day for _, day in days[2:]} == {str(first + timedelta(days=1))}
+    assert len(days) == 4
+
+
 @case('G', 'https://docs.aws.amazon.com/aws-cost-management/latest/APIReference/API_GetCostAndUsage.html')
 def test_a_day_without_data(serve):
     """A day without data.
