@@ -89,6 +89,6 @@ class Budget:
             return
         now = self.clock.now()
         skew = (now - said).total_seconds()
-        is_slow = asked_at is not None and asked_at <= said + DATE_PRECISION and said <= now
+        is_slow = asked_at is not None and asked_at - DATE_PRECISION <= said <= now
         if abs(skew) <= MAX_SKEW_SECONDS:
             self.skew = 0.0 if is_slow else skew
