@@ -200,11 +200,14 @@ class Judge:
             self.tally.uncovered.add(name)
 
     def _is_of_before(self, key: Key, value: float, read_at: float, block: str) -> bool:
-        """Return whether a figure that combines several readings lies within the truths of the preceding time."""
+        """Return whether a figure that combines several readings lies about the truths of the preceding time."""
         seconds = max(self._aged.get(block, 0.0), self._aged.get(key[0], 0.0))
         known = [figures[key] for at, figures in self._truths.items() if 0 < read_at - at <= seconds and key in figures]
         known.append(self._truths[read_at][key])
-        if seconds and min(known) - 1e-6 <= value <= max(known) + 1e-6:
+        # Parts that were read at different times may have moved in opposite directions.
+        lowest, highest = min(known), max(known)
+        margin = highest - lowest + 1e-6
+        if seconds and lowest - margin <= value <= highest + margin:
             self.tally.aged += 1
             return True
         return False

@@ -133,16 +133,6 @@ NEWEST_RUNS = 50
 QUEUED = ('queued', 'requested', 'pending', 'waiting')
 
 
-# `jobs` are read over several refreshes, and say how many of them they cover.
-GITHUB_OPTIONS = {
-    name: EVERY_OPTION['github'][name] for name in ('deployments', 'dora', 'issues', 'organization_runners', 'runners')
-}
-
-
-def _github_truth(service: Any, now: datetime) -> Iterable[Figure]:
-    return (*service.truth(now), *service.optional_truth(now, **GITHUB_OPTIONS))
-
-
 def _github(service: Any) -> list[Counted]:
     return [
         counted
@@ -503,11 +493,10 @@ SCENES: dict[str, Scene] = {
         Scene(
             'github',
             {'scale': 0.03},
-            GITHUB_OPTIONS,
+            {},
             _github,
             _github_happen,
             _start_what_waits,
-            truth=_github_truth,
             faults=github_faults.FAULTS,
             interval=900,
             filtered={'repositories': ['metta-ai/metta']},
