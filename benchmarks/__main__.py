@@ -8,9 +8,7 @@ import sys
 from rich.console import Console
 from rich.table import Table
 
-from metta_checks.check import SOURCES
-
-from .harness import Phase, Result, Scenario, misses, run, slow
+from .harness import Phase, Result, Scenario, misses, run, slow, sources
 
 
 def _requests(phase: Phase, budget: int | dict[str, int] | None) -> str:
@@ -54,11 +52,12 @@ COLUMNS = (
 )
 
 
-def main(sources: list[str]) -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Run the scenarios of the named sources, or of all; return the exit code."""
+    chosen = sources('benchmarks', __doc__, arguments)
     console = Console(width=None if sys.stdout.isatty() else 200)
     failed = False
-    for source in sources or SOURCES:
+    for source in chosen:
         table = Table(*COLUMNS, title=source, title_justify='left')
         problems, goals = [], []
         for scenario in importlib.import_module(f'.{source}', __package__).SCENARIOS:
@@ -77,4 +76,4 @@ def main(sources: list[str]) -> int:
 
 
 if __name__ == '__main__':
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

@@ -5,13 +5,16 @@ Counts (requests, bytes, series) are exact; CPU seconds and memory depend on the
 
 from __future__ import annotations
 
+import argparse
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
+
+from metta_checks.check import SOURCES
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,3 +169,13 @@ def misses(scenario: Scenario, result: Result) -> list[str]:
 
 # A run that only re-emits the snapshot.
 EMIT_CPU_SECONDS = 0.005
+
+
+def sources(program: str, description: str, arguments: Sequence[str] | None = None) -> Sequence[str]:
+    """Return the sources that the command line names, all without one. Exits with 2 for a name that it does not know."""
+    parser = argparse.ArgumentParser(prog=f'python -m {program}', description=description)
+    parser.add_argument('sources', nargs='*', metavar='SOURCE', help=f'any of {", ".join(SOURCES)}; default: all')
+    named: Sequence[str] = parser.parse_args(arguments).sources
+    if unknown := sorted(set(named).difference(SOURCES)):
+        parser.error(f'unknown source {", ".join(unknown)}; known: {", ".join(SOURCES)}')
+    return named or SOURCES

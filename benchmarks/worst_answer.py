@@ -25,14 +25,13 @@ from rich.console import Console
 from rich.table import Table
 
 from fuzz import wire
-from metta_checks.check import SOURCES
 from metta_checks.core.bounded_json import MAX_VALUES
 from metta_checks.core.connections import MAX_BODY_BYTES
 from metta_checks.ec2.response_limit import MAX_TAGS
 from metta_checks.kubernetes.payloads import MAX_PAGE_VALUES
 from metta_checks.skypilot.operations import MAX_RESULT_VALUES
 
-from .harness import sandbox_process
+from .harness import sandbox_process, sources
 
 # The budget of any single answer.
 MEMORY_MIB = 300
@@ -253,11 +252,12 @@ def _exchange(proxy: Proxy, name: str, shape: str, limit: int, share: float) -> 
     return done
 
 
-def main(sources: list[str]) -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Print the most expensive answers of the named sources, or of all. Returns the exit code."""
+    chosen = sources('benchmarks.worst_answer', __doc__.splitlines()[0], arguments)
     console = Console(width=None if sys.stdout.isatty() else 160)
     failed = False
-    for source in sources or SOURCES:
+    for source in chosen:
         found = list(costs(source))
         table = Table('answer', 'shape', 'filled to', 'peak MiB over idle', 'CPU s over honest', 'error', title=source)
         by_memory = sorted(found, key=lambda cost: -cost.mib)[:3]
@@ -273,4 +273,4 @@ def main(sources: list[str]) -> int:
 
 
 if __name__ == '__main__':
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())
