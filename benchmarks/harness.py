@@ -172,10 +172,10 @@ EMIT_CPU_SECONDS = 0.005
 
 
 def sources(program: str, description: str, arguments: Sequence[str] | None = None) -> Sequence[str]:
-    """Return the sources that the command line names, all without one. Exits with 2 for a name that it does not know."""
+    """Return the sources that the command line names, or all. Exits with 2 for a name that is not a source."""
     parser = argparse.ArgumentParser(prog=f'python -m {program}', description=description)
     parser.add_argument('sources', nargs='*', metavar='SOURCE', help=f'any of {", ".join(SOURCES)}; default: all')
     named: Sequence[str] = parser.parse_args(arguments).sources
     if unknown := sorted(set(named).difference(SOURCES)):
         parser.error(f'unknown source {", ".join(unknown)}; known: {", ".join(SOURCES)}')
-    return named or SOURCES
+    return named or tuple(SOURCES)
