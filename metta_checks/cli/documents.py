@@ -20,6 +20,4 @@ def document(command: str, results: Iterable[Any], summary: Mapping[str, Any] = 
         results: objects, one per instance, finding, file or object of Datadog
         summary: facts about the results as a whole
     """
-    return {
-        'schema_version': SCHEMA_VERSION, 'command': command, 'summary': dict(summary), 'results': list(results)
-    }  # fmt: skip
+    return {'schema_version': SCHEMA_VERSION, 'command': command, 'summary': dict(summary), 'results': list(results)}
