@@ -19,7 +19,9 @@ class Group(TyperGroup):
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Return the command that is typed. For an unknown name, fail with the one that was probably meant."""
-        if args and not args[0].startswith('-') and args[0] not in self.list_commands(ctx):
+        # A shell that completes a line would show the error as a traceback.
+        named = args and not ctx.resilient_parsing and not args[0].startswith('-')
+        if named and args[0] not in self.list_commands(ctx):
             [*close] = difflib.get_close_matches(args[0], self.list_commands(ctx), 1)
             meant = f' Did you mean {close[0]}?' if close else ''
             ctx.fail(f'No such command {args[0]!r}.{meant}')

@@ -59,13 +59,23 @@ def test_an_unknown_command_is_a_wrong_command_line():
     ],
 )
 def test_the_shell_completes_commands_options_and_sources(typed, expected):
+    assert completions(typed) == [expected]
+
+
+@pytest.mark.parametrize(('typed', 'expected'), [('colect ', 'collect'), ('assets pla ', 'plan')])
+def test_the_shell_completes_behind_an_unknown_command(typed, expected):
+    assert expected in completions(typed)
+
+
+def completions(typed: str) -> list[str]:
     variables = {
         '_METTA_CHECKS_COMPLETE': 'complete_bash',
         'COMP_WORDS': f'metta-checks {typed}',
-        'COMP_CWORD': str(len(typed.split())),
+        'COMP_CWORD': str(len(typed.split(' '))),
     }
     answer = CliRunner().invoke(app, [], prog_name='metta-checks', env=variables)
-    assert answer.stdout.split() == [expected]
+    assert answer.exit_code == 0, answer.exception
+    return answer.output.split()
 
 
 def test_the_help_imports_no_command():
