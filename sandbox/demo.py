@@ -14,7 +14,7 @@ from pathlib import Path
 from metta_checks.cli import tables
 from metta_checks.cli.collecting import Collected, Runner, failed
 from metta_checks.cli.configuration import Configured
-from metta_checks.cli.terminal import console, progress, say, show
+from metta_checks.cli.terminal import progress, say, show
 
 from . import SERVICES, Clock, Organization, Running, Service, service
 
@@ -65,10 +65,10 @@ def main(sources: list[str]) -> int:
     everything = (*cold.values(), *warm.values())
     for collected in everything:
         for line in (*((collected.error,) if collected.error else ()), *collected.warnings):
-            say(console, line, 'yellow')
-    say(console, f'{sum(one.series for one in warm.values())} series in all')
+            say(line, 'yellow')
+    say(f'{sum(one.series for one in warm.values())} series in all')
     for line in NEXT.splitlines():
-        say(console, line)
+        say(line)
     return 1 if failed(everything) else 0
 
 

@@ -14,7 +14,7 @@ from metta_checks.check import SOURCES
 from .configuration import ConfigurationFileError, Configured, load
 from .exit_codes import EXIT_USAGE
 from .locations import find
-from .terminal import errors, fail, say
+from .terminal import fail, say
 
 # The settings of every group of commands.
 SETTINGS: dict[str, Any] = {
@@ -72,7 +72,7 @@ def load_or_exit(config: Path | None, source: str) -> list[Configured]:
     try:
         if config is None:
             config = find()
-            say(errors, f'configuration: {config}', 'dim')
+            say(f'configuration: {config}', 'dim')
         return load(config, source)
     except ConfigurationFileError as error:
         fail(str(error), EXIT_USAGE)

@@ -12,7 +12,7 @@ from metta_checks.core.text import slug
 from . import tables
 from .collecting import Runner
 from .configuration import Configured
-from .terminal import counted, errors, progress, say, show
+from .terminal import counted, progress, say, show
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,4 +56,4 @@ def show_report(report: Sequence[Diagnosis]) -> None:
         show(tables.findings_listing(one.instance, one.findings))
     numbers = totals(report)
     style = 'red' if numbers['failure'] else 'yellow' if numbers['warning'] else 'green'
-    say(errors, ', '.join(counted(number, noun) for noun, number in numbers.items()), style)
+    say(', '.join(counted(number, noun) for noun, number in numbers.items()), style)

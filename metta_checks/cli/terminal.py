@@ -61,9 +61,9 @@ def show(facts: Shown) -> None:
         typer.echo(line)
 
 
-def say(output: Console, text: str, style: str = '') -> None:
-    """Print a text in one line."""
-    output.print(Text(printable(text), style=style), soft_wrap=True)
+def say(text: str, style: str = '') -> None:
+    """Print a total, hint, warning or error in one line on standard error."""
+    errors.print(Text(printable(text), style=style), soft_wrap=True)
 
 
 def counted(number: int, noun: str) -> str:
@@ -73,7 +73,7 @@ def counted(number: int, noun: str) -> str:
 
 def fail(message: str, code: int) -> NoReturn:
     """Print a message and exit with a code."""
-    say(errors, message, 'red')
+    say(message, 'red')
     raise typer.Exit(code)
 
 

@@ -18,7 +18,7 @@ from metta_checks.verify.coverage import NO_VALUE, Coverage, coverage
 from . import tables, terminal
 from .collecting import Collected, Runner
 from .configuration import Configured
-from .terminal import console, counted, errors, progress, say
+from .terminal import counted, progress, say
 
 # The check reads some figures over several refreshes; the comparison waits for at most this many, and for this time.
 MAX_REFRESHES = 30
@@ -107,7 +107,7 @@ def compare(configured: Configured, pause: Pause | None = None) -> Comparison | 
         seconds = _seconds_since_refresh(runner.check)
         ours.append(_later(runner, pause))
     if runner.check is None or ours[-1].error:
-        say(errors, ours[-1].error, 'red')
+        say(ours[-1].error, 'red')
         return None
     own, unfinished = set(runner.instance_tags), _unfinished(runner.check, len(ours))
     figures = [
@@ -160,7 +160,7 @@ def announce_charges(configured: Configured) -> None:
         # The comparison itself reports why the service refuses.
         return
     if lines:
-        say(errors, f'{configured.source}: the service bills this comparison. {"; ".join(lines)}', 'yellow')
+        say(f'{configured.source}: the service bills this comparison. {"; ".join(lines)}', 'yellow')
 
 
 def free_of_charge(configured: Configured) -> Configured:
@@ -179,7 +179,6 @@ def show(comparison: Comparison, *, everything: bool, covered: bool) -> None:
     names, empty = len(comparison.coverage.compared), len(comparison.coverage.without_series)
     without_series = f', {empty} of them without a series on both sides' if empty else ''
     say(
-        console,
         f'{label}: {len(pairs) - len(different)} of {len(pairs)} figures agree; compared are {comparison.compared} of '
         f'{comparison.series} series, {names} of {names + len(gaps)} metrics ({comparison.coverage.percent:.0f} %)'
         f'{without_series}; requests: ours {comparison.ours}, theirs {comparison.theirs}',
@@ -189,7 +188,7 @@ def show(comparison: Comparison, *, everything: bool, covered: bool) -> None:
         for reason, left in _by_reason(gaps):
             shown = [name.removeprefix(f'metta.{comparison.source}.') for name in left]
             others = f' and {len(shown) - MAX_GAPS} more' if len(shown) > MAX_GAPS else ''
-            say(console, f'{label}: not compared: {", ".join(shown[:MAX_GAPS])}{others} ({reason})', 'dim')
+            say(f'{label}: not compared: {", ".join(shown[:MAX_GAPS])}{others} ({reason})', 'dim')
 
 
 def _by_reason(gaps: Mapping[str, str]) -> Iterator[tuple[str, list[str]]]:
@@ -217,13 +216,13 @@ def _fits_limit(configured: Configured, collected: Collected, figures: list[veri
     text = f'{collected.label}: recomputing takes about {counted(expected, "request")}'
     left = rate_limit(collected, verify.limited_by(configured.source))
     if left is None:
-        say(errors, text, 'dim')
+        say(text, 'dim')
         return True
     text = f'{text}; {left.remaining:,.0f} of {left.limit:,.0f} are left ({left.resource})'
     if expected <= left.remaining:
-        say(errors, text, 'dim')
+        say(text, 'dim')
         return True
-    say(errors, f'{text}: not compared, so that the check keeps its share; try again later', 'red')
+    say(f'{text}: not compared, so that the check keeps its share; try again later', 'red')
     return False
 
 
@@ -290,5 +289,5 @@ def _recompute(
     except Exception as error:
         # SDKs raise arbitrary exceptions with arbitrary texts of the service.
         said = check.sanitize(one_line(f'{type(error).__name__}: {error}', 300))
-        say(errors, f"{check.label}: the vendor's SDK failed: {said}", 'red')
+        say(f"{check.label}: the vendor's SDK failed: {said}", 'red')
         return None

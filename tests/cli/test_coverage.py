@@ -133,7 +133,7 @@ def test_the_check_keeps_its_share_of_the_limit(tmp_path, serve):
     answer = metta_checks('verify', 'github', '-c', str(conf_d))
     assert answer.returncode == 1
     assert 'not compared, so that the check keeps its share' in answer.stderr
-    assert 'figures agree' not in answer.stdout
+    assert 'figures agree' not in answer.stderr
     # The check itself has read, PyGithub has not.
     assert len(github.log) - before < 60
 
@@ -186,11 +186,13 @@ def test_names_what_is_not_compared(tmp_path, serve):
     assert answer.returncode == 0, answer.stdout + answer.stderr
     assert 'metta.kubernetes.containers.restarts' in answer.stdout
     assert CHANGES in answer.stdout
-    assert re.search(r'compared are \d+ of \d+ series, \d+ of \d+ metrics \(\d\d %\)', answer.stdout)
+    assert re.search(r'compared are \d+ of \d+ series, \d+ of \d+ metrics \(\d\d %\)', answer.stderr)
     # Named in the table already.
-    assert 'not compared: ' not in answer.stdout
+    assert 'not compared: ' not in answer.stderr
     answer = metta_checks('verify', 'kubernetes', '-c', str(conf_d))
+    # All figures agree.
+    assert answer.stdout == ''
     restarts = 'containers.restarts, containers.oom_kills'
-    assert f'kubernetes (prod): not compared: {restarts} ({CHANGES})' in answer.stdout
+    assert f'kubernetes (prod): not compared: {restarts} ({CHANGES})' in answer.stderr
     usage = 'gpu.utilization_pct, gpu.idle, namespace.gpu_idle, cost.gpu_idle_hourly_usd'
-    assert f'kubernetes (prod): not compared: {usage} (option `gpu_usage` is off)' in answer.stdout
+    assert f'kubernetes (prod): not compared: {usage} (option `gpu_usage` is off)' in answer.stderr

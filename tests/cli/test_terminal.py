@@ -101,7 +101,7 @@ def test_lines(shown):
         pass
     assert '[/] [red]' in shown.getvalue()
     shown.truncate(0)
-    terminal.say(terminal.console, f'  {EVIL}', 'bold')
+    terminal.say(f'  {EVIL}', 'bold')
     with pytest.raises(typer.Exit):
         terminal.fail(EVIL, 1)
     line = 'x [2J 2J  y  z [/] [red]'

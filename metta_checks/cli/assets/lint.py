@@ -22,7 +22,7 @@ from ..examples import epilog
 from ..exit_codes import EXIT_FAILED, EXIT_USAGE
 from ..options import grouped
 from ..outline import Outline
-from ..terminal import counted, errors, fail, print_json, say, show
+from ..terminal import counted, fail, print_json, say, show
 from .app import AssetsOption, KeysArgument, app, assets_directory
 
 SARIF_LEVELS = {'error': 'error', 'warning': 'warning', 'info': 'note'}
@@ -128,7 +128,7 @@ def _show(findings: Sequence[LintFinding], assets: Sequence[Asset], directory: P
     else:
         show(_outline(findings, directory))
         first, *others = (counted(number, noun) for noun, number in numbers.items())
-        say(errors, f'{first}: {", ".join(others)}')
+        say(f'{first}: {", ".join(others)}')
 
 
 def _outline(findings: Iterable[LintFinding], directory: Path) -> Outline:

@@ -18,7 +18,7 @@ from ..examples import epilog
 from ..exit_codes import EXIT_DIFFERENT, EXIT_FAILED, EXIT_USAGE
 from ..listing import Listing
 from ..outputs import check_folder, writing
-from ..terminal import counted, errors, fail, print_json, say, show
+from ..terminal import counted, fail, print_json, say, show
 from .app import app
 
 
@@ -66,9 +66,9 @@ def build(
         show(listing)
         kinds = ', '.join(counted(number, kind) for kind, number in _counts(built).items())
         number = f'{counted(len(differences), "file")} differ' if check else f'{counted(len(changed), "file")} changed'
-        say(errors, f'{kinds} built, {number}')
+        say(f'{kinds} built, {number}')
     for failure in built.failures:
-        say(errors, f'{failure.path}: {failure.reason}', 'red')
+        say(f'{failure.path}: {failure.reason}', 'red')
     if built.failures:
         raise typer.Exit(EXIT_FAILED)
     if differences:

@@ -24,7 +24,7 @@ from ..exit_codes import EXIT_USAGE
 from ..listing import Listing
 from ..options import grouped
 from ..outputs import check_folder, writing
-from ..terminal import errors, fail, print_json, progress, say, show
+from ..terminal import fail, print_json, progress, say, show
 from .app import AssetsOption, KeysArgument, app, load_selected
 
 HOW_TO_RECORD = (
@@ -106,7 +106,7 @@ def _drawable(asset: Asset) -> Asset:
     body, faults = drawable(asset.body)
     if faults:
         more = f' and {len(faults) - 1} more' if len(faults) > 1 else ''
-        say(errors, f'{asset.name}: the API would refuse {faults[0]}{more}; see `metta-checks assets lint`', 'yellow')
+        say(f'{asset.name}: the API would refuse {faults[0]}{more}; see `metta-checks assets lint`', 'yellow')
     return Asset(asset.kind, asset.key, body)
 
 
@@ -145,7 +145,6 @@ def _write(folder: Path, name: str, text: str, started: float) -> Page:
         path = files.write(folder, name, content)
     if len(content) > page.MAX_BYTES:
         say(
-            errors,
             f'{path} is larger than {page.MAX_BYTES / 1e6:g} MB and slow to open; record fewer points or fewer days',
             'yellow',
         )

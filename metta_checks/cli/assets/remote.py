@@ -179,9 +179,9 @@ def _show_described(described: dict[str, str]) -> None:
     """Print the number of metrics whose metadata was sent, and the errors; nothing if no metadata was sent."""
     refused = {name: error for name, error in described.items() if error}
     if described:
-        say(errors, f'metadata of {len(described) - len(refused)} metrics sent, {len(refused)} failed', 'bold')
+        say(f'metadata of {len(described) - len(refused)} metrics sent, {len(refused)} failed', 'bold')
     for name, error in refused.items():
-        say(errors, f'! {name}: {error}', 'red')
+        say(f'! {name}: {error}', 'red')
 
 
 @app.command('pull', epilog=epilog('assets pull'))
@@ -216,11 +216,11 @@ def pull_command(
     if consent.as_json:
         print_json(_pulled_document(pulled, directory, written, unwritten, dry_run=not agreed))
     else:
-        say(errors, f'{len(pulled)} objects, {len(written)} files written to {directory}', 'bold')
+        say(f'{len(pulled)} objects, {len(written)} files written to {directory}', 'bold')
         if into is not None:
             _remind_of_jsonnet(written)
     for message in unwritten.values():
-        say(errors, message, 'red')
+        say(message, 'red')
     failed = bool(unwritten) or any(one.error for one in pulled)
     _leave(failed=failed, different=bool(into and changed and not written))
 
@@ -240,7 +240,7 @@ def _pulled_document(
 
 def _remind_of_jsonnet(written: Iterable[Path]) -> None:
     if any(path.parent.name == 'dashboards' for path in written):
-        say(errors, 'make the change in the Jsonnet source of a dashboard, too; otherwise the next build undoes it')
+        say('make the change in the Jsonnet source of a dashboard, too; otherwise the next build undoes it')
 
 
 def _target(output: Path, into: Path | None, assets: Path | None) -> Path:
@@ -287,9 +287,9 @@ def export_command(
     elif output is None:
         typer.echo(export.together(good, style), nl=False)
     else:
-        say(errors, f'{len(good)} files written to {output}', 'bold')
+        say(f'{len(good)} files written to {output}', 'bold')
     for message in failures.values():
-        say(errors, message, 'red')
+        say(message, 'red')
     _leave(failed=bool(failures))
 
 
@@ -451,7 +451,7 @@ def _agreed(what: str, consent: Consent) -> bool:
     if consent.yes:
         return True
     if not _can_ask(consent):
-        say(errors, f'dry run, nothing was changed; use --yes to {what[0].lower()}{what[1:]}', 'yellow')
+        say(f'dry run, nothing was changed; use --yes to {what[0].lower()}{what[1:]}', 'yellow')
         return False
     return typer.confirm(f'{what}?', default=False, err=True)
 
@@ -489,7 +489,7 @@ def _show_to_delete(objects: list[Live]) -> None:
     if objects:
         show(shown.live_listing(objects))
     else:
-        say(errors, 'nothing to delete')
+        say('nothing to delete')
 
 
 def _objects(remote: Datadog) -> list[Live]:

@@ -14,7 +14,7 @@ from metta_checks.as_code.remote import Live
 
 from ..listing import Listing
 from ..outline import Note, Outline
-from ..terminal import errors, say, show
+from ..terminal import say, show
 
 SIGNS = {CREATE: ('+', 'green'), UPDATE: ('~', 'yellow'), DELETE: ('-', 'red'), ERROR: ('!', 'red')}
 
@@ -34,7 +34,7 @@ def show_plan(plan: Plan) -> None:
     if counts[ERROR]:
         parts.append(f'{counts[ERROR]} in error')
     others = ', '.join(f'{number} {kind}s' for kind, number in plan.unmanaged.items() if number)
-    say(errors, f'{", ".join(parts)}; not of namespace {plan.namespace}: {others or "none"}', 'bold')
+    say(f'{", ".join(parts)}; not of namespace {plan.namespace}: {others or "none"}', 'bold')
 
 
 def _step_notes(step: Step) -> Iterator[Note]:
@@ -69,7 +69,7 @@ def show_results(results: list[Result], done: str) -> None:
     if failed:
         names = ', '.join(result.name if result.key else result.id for result in failed)
         text += f', {len(failed)} failed: {names}'
-    say(errors, text, 'bold')
+    say(text, 'bold')
 
 
 def show_pulled(pulled: Iterable[Pulled]) -> None:

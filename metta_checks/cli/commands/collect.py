@@ -24,7 +24,7 @@ from ..examples import epilog
 from ..exit_codes import EXIT_FAILED, EXIT_USAGE
 from ..options import grouped
 from ..outputs import check_file, writing
-from ..terminal import errors, fail, print_json, progress, say, show
+from ..terminal import fail, print_json, progress, say, show
 
 if TYPE_CHECKING:
     from ..push import Sender
@@ -99,13 +99,13 @@ def _show_collected(runners: list[Runner], rounds: list[list[Collected]], *, eve
         show(listing(one, runner.instance_tags))
     series = sum(one.series for one in rounds[-1])
     if series and not everything:
-        say(errors, f'{series:,} series in all; --all shows every one', 'dim')
+        say(f'{series:,} series in all; --all shows every one', 'dim')
 
 
 def _show_problems(collected: list[Collected]) -> None:
     for one in collected:
         for line in (*((one.error,) if one.error else ()), *one.warnings):
-            say(errors, line, 'red' if line == one.error else 'yellow')
+            say(line, 'red' if line == one.error else 'yellow')
 
 
 def _sender() -> Sender:
@@ -127,4 +127,4 @@ def _push(sender: Sender, collected: list[Collected]) -> None:
         number = sender.push(collected)
     except PushError as error:
         fail(f'not sent: {error}', EXIT_FAILED)
-    say(errors, f'sent {number} series to Datadog')
+    say(f'sent {number} series to Datadog')

@@ -9,7 +9,7 @@ from ..diagnosing import diagnose, show_report, totals
 from ..documents import document
 from ..examples import epilog
 from ..exit_codes import EXIT_FAILED
-from ..terminal import errors, print_json, say
+from ..terminal import print_json, say
 from ..versions import versions
 
 app = typer.Typer(**SETTINGS)
@@ -22,7 +22,7 @@ def doctor(source: SourceArgument = 'all', config: ConfigOption = None, as_json:
     if as_json:
         print_json(document('doctor', (one.document() for one in report), totals(report)))
     else:
-        say(errors, versions(), 'dim')
+        say(versions(), 'dim')
         show_report(report)
     if any(one.failed for one in report):
         raise typer.Exit(EXIT_FAILED)

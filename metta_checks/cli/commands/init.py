@@ -22,7 +22,7 @@ from ..options import grouped
 from ..outputs import writing
 from ..setup import example_file, fill, target
 from ..setup.form import Choice, Form, MissingOption, is_secret, secret_from
-from ..terminal import errors, fail, print_json, say
+from ..terminal import fail, print_json, say
 
 app = typer.Typer(**SETTINGS)
 
@@ -97,18 +97,18 @@ def init(
         fail(str(error), EXIT_USAGE)
     with writing(path):
         target.write(path, example_file.filled(example_file.example(source), form.values))
-    say(errors, f'written: {path} (mode 0600; it explains the other options)')
+    say(f'written: {path} (mode 0600; it explains the other options)')
     report = diagnose(load(path, source))
     if as_json:
         print_json(document('init', ({'file': str(path), **one.document()} for one in report), totals(report)))
     else:
         show_report(report)
     if any(one.failed for one in report):
-        say(errors, f'correct {path}, then run: metta-checks doctor {source}{_option(config)}', 'red')
+        say(f'correct {path}, then run: metta-checks doctor {source}{_option(config)}', 'red')
         raise typer.Exit(EXIT_FAILED)
     if not as_json:
         for line in NEXT.format(source=source, config=_option(config)).splitlines():
-            say(errors, line)
+            say(line)
 
 
 def _option(config: Path | None) -> str:

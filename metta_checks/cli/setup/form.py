@@ -11,7 +11,7 @@ import typer
 
 from metta_checks.core.text import one_line, printable
 
-from ..terminal import errors, say
+from ..terminal import say
 from ..vault import HANDLE, UnknownSecret, Vault
 
 # Choices that are listed; others can be typed.
@@ -99,7 +99,7 @@ class Form:
         try:
             choices = find()
         except NoAnswer as error:
-            say(errors, str(error), 'yellow')
+            say(str(error), 'yellow')
             choices = ()
         if self._asks:
             chosen = self._ask(question, choices, several=several, optional=optional, default=default)
@@ -121,9 +121,9 @@ class Form:
         question: str, choices: Sequence[Choice], *, several: bool, optional: bool, default: Sequence[str]
     ) -> list[str]:
         for number, choice in enumerate(choices[:MAX_LISTED], 1):
-            say(errors, f'{number:3}  {choice.line}')
+            say(f'{number:3}  {choice.line}')
         if len(choices) > MAX_LISTED:
-            say(errors, f'     ... {len(choices) - MAX_LISTED} more, which can be typed')
+            say(f'     ... {len(choices) - MAX_LISTED} more, which can be typed')
         how = 'numbers or names, separated by commas' if several else 'a number or a name'
         hint = f'{how}; empty: none' if optional else how
         shown = ','.join(default)
