@@ -8,9 +8,12 @@ from typing import Any
 import pytest
 
 from metta_checks.as_code.preview import scale
+from metta_checks.as_code.preview.choices import choices
 from metta_checks.as_code.preview.filters import NotDrawn
 from metta_checks.as_code.preview.recorded import RecordedData, States
 from metta_checks.as_code.preview.recording import Recording
+from metta_checks.as_code.preview.svg import Markup
+from metta_checks.as_code.preview.texts import with_values
 from metta_checks.as_code.preview.widgets import draw
 from metta_checks.core.points import Point
 
@@ -94,3 +97,25 @@ def test_a_unit_of_the_dashboard_is_left_alone():
     assert scale.shown('hour', 4800).text(4800).split() == ['200', 'd']
     assert scale.shown('=GPU-h', 4800).text(4800).split() == ['4,800', 'GPU-h']
     assert scale.shown('=failing', 2).text(2).split() == ['2', 'failing']
+
+
+@pytest.mark.parametrize(
+    ('text', 'shown'),
+    [
+        ('of $kube.namespace.', 'of kube_namespace:blue.'),
+        ('of $kube.namespace.value', 'of blue'),
+        ('of $kube', 'of kube:a'),
+        ('of $kubernetes and $kube-a for 5 $', 'of $kubernetes and $kube-a for 5 $'),
+    ],
+)
+def test_variables_in_a_text_may_have_dots_in_their_names(text, shown):
+    variables = [
+        {'name': 'kube', 'defaults': ['a']},
+        {'name': 'kube.namespace', 'prefix': 'kube_namespace', 'defaults': ['blue']},
+    ]
+    offered = choices({'template_variables': variables}, lambda _: (), {})
+    assert re.sub('<[^>]*>', '', with_values(Markup(f'<p>{text}</p>'), offered)) == shown
+
+
+def test_a_text_without_variables_keeps_its_dollar_signs():
+    assert with_values(Markup('<p>5 $</p>'), choices({}, lambda _: (), {})) == '<p>5 $</p>'
