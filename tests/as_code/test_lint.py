@@ -393,6 +393,12 @@ def test_queries_of_every_kind_of_widget_are_judged(definition, place):
     assert chosen(Asset('dashboard', 'x', board), select=('MC03',)) == [f'MC03 widgets[0].definition.{place}']
 
 
+def levels_of_query(query: str) -> list[str]:
+    board = dashboard(widgets=[timeseries('Open', query)])
+    findings = lint([Asset('dashboard', 'x', board)], complete=False, selection=Selection(select=('MC02',)))
+    return [one.level for one in findings]
+
+
 @pytest.mark.parametrize(
     ('condition', 'warnings'),
     [
@@ -409,9 +415,7 @@ def test_queries_of_every_kind_of_widget_are_judged(definition, place):
 def test_symbols_and_words_in_one_filter(condition, warnings):
     """Datadog's documentation (metrics, advanced filtering) calls such a filter invalid; each series has its own."""
     query = f'avg:metta.github.prs.open{{{condition}}} by {{repo}} + avg:metta.github.prs.open{{a:b,c:d}} by {{repo}}'
-    board = dashboard(widgets=[timeseries('Open', query)])
-    findings = lint([Asset('dashboard', 'x', board)], complete=False, selection=Selection(select=('MC02',)))
-    assert [one.level for one in findings] == ['warning'] * warnings
+    assert levels_of_query(query) == ['warning'] * warnings
 
 
 @pytest.mark.parametrize(
@@ -428,9 +432,7 @@ def test_symbols_and_words_in_one_filter(condition, warnings):
 )
 def test_and_beside_or(condition, warnings):
     """Datadog's documentation does not say which of them binds more; authors mean `env:a AND (repo:b OR repo:c)`."""
-    board = dashboard(widgets=[timeseries('Open', f'avg:metta.github.prs.open{{{condition}}} by {{repo}}')])
-    findings = lint([Asset('dashboard', 'x', board)], complete=False, selection=Selection(select=('MC02',)))
-    assert [one.level for one in findings] == ['warning'] * warnings
+    assert levels_of_query(f'avg:metta.github.prs.open{{{condition}}} by {{repo}}') == ['warning'] * warnings
 
 
 @pytest.mark.parametrize(

@@ -7,29 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from metta_checks.as_code import query_tree as tree
 from metta_checks.as_code.monitor_query import parse_monitor
-from metta_checks.as_code.query import (
-    AllOf,
-    AnyOf,
-    Call,
-    Condition,
-    Expression,
-    Filter,
-    Function,
-    Group,
-    Membership,
-    Negative,
-    Not,
-    Number,
-    Operation,
-    Reference,
-    Series,
-    Variable,
-    parse_formula,
-    parse_queries,
-    parse_query,
-)
-from metta_checks.as_code.query_tree import MonitorQuery
+from metta_checks.as_code.query import parse_formula, parse_queries, parse_query
 
 PARSERS = {'query': parse_query, 'queries': parse_queries, 'formula': parse_formula, 'monitor': parse_monitor}
 FORMS = [
@@ -39,53 +19,53 @@ FORMS = [
 ]
 
 
-def filter_meaning(filter_: Filter) -> str:
+def filter_meaning(filter_: tree.Filter) -> str:
     match filter_:
-        case Condition(tag, value):
+        case tree.Condition(tag, value):
             return f'{tag} is {value}'
-        case Variable(name, value_only, tag):
+        case tree.Variable(name, value_only, tag):
             return f'{tag} is ${name}.value' if tag else f'${name}{".value" if value_only else ""}'
-        case Membership(tag, values):
+        case tree.Membership(tag, values):
             return f'{tag} is one of {" ".join(values)}'
-        case Not(inner):
+        case tree.Not(inner):
             return f'not({filter_meaning(inner)})'
-        case AllOf(()):
+        case tree.AllOf(()):
             return 'everything'
-        case AllOf(filters):
+        case tree.AllOf(filters):
             return f'all({", ".join(map(filter_meaning, filters))})'
-        case AnyOf(filters):
+        case tree.AnyOf(filters):
             return f'any({", ".join(map(filter_meaning, filters))})'
 
 
-def call_meaning(call: Call) -> str:
+def call_meaning(call: tree.Call) -> str:
     arguments = [repr(one) if isinstance(one, str) else meaning_of(one) for one in call.arguments]
     return f'{call.name}({", ".join(arguments + [f"{key}={value!r}" for key, value in call.keywords])})'
 
 
-def meaning_of(found: Expression) -> str:
+def meaning_of(found: tree.Expression) -> str:
     """Return an expression with every bracket, and filters in words."""
     match found:
-        case Series(aggregator, metric, filter_, by, modifiers):
+        case tree.Series(aggregator, metric, filter_, by, modifiers):
             series = f'{aggregator or "-"} of {metric} where {filter_meaning(filter_)}'
             return f'[{" ".join((series, *(("by", *by) if by else ()), *map(call_meaning, modifiers)))}]'
-        case Reference(name):
+        case tree.Reference(name):
             return name
-        case Number(value):
+        case tree.Number(value):
             return f'{value:g}'
-        case Negative(operand):
+        case tree.Negative(operand):
             return f'(- {meaning_of(operand)})'
-        case Operation(operator, left, right):
+        case tree.Operation(operator, left, right):
             return f'({meaning_of(left)} {operator} {meaning_of(right)})'
-        case Function(call, modifiers):
+        case tree.Function(call, modifiers):
             return ' '.join(map(call_meaning, (call, *modifiers)))
-        case Group(inner, modifiers):
+        case tree.Group(inner, modifiers):
             return ' '.join((meaning_of(inner), *map(call_meaning, modifiers)))
 
 
-def meaning(found: MonitorQuery | Expression | list[Expression]) -> str:
+def meaning(found: tree.MonitorQuery | tree.Expression | list[tree.Expression]) -> str:
     if isinstance(found, list):
         return '; '.join(map(meaning_of, found))
-    if not isinstance(found, MonitorQuery):
+    if not isinstance(found, tree.MonitorQuery):
         return meaning_of(found)
     change = f'{found.change} since {found.shift} of ' if found.change else ''
     formula = 'formula ' if found.is_formula else ''

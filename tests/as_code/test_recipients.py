@@ -22,7 +22,6 @@ from .documents import monitor, write
 from .fake_datadog import API_KEY, APP_KEY, FakeDatadog
 
 ROOT = Path(__file__).parents[2]
-PRODUCTION = '\n\nNotifies: @slack-ops'
 
 
 def asset(**more) -> Asset:

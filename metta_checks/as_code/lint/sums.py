@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from metta_checks.as_code.query import AllOf, Condition, Series
 
 from .findings import Problem, rule
+from .queries import EVERYWHERE
 from .view import View
 
 
-@rule('MC16', kinds=('dashboard', 'monitor', 'slo'), own=True)
+@rule('MC16', kinds=EVERYWHERE, own=True)
 def sums_of_numbers(view: View) -> Iterator[Problem]:
     """`sum` adds up series whose metric is additive (metrics.yaml): no shares, ages, percentiles or distinct people."""
     for request in view.requests:

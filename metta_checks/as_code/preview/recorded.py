@@ -29,8 +29,6 @@ _CHECK_STATES = {'critical': 'alert', 'warning': 'warn', 'unknown': 'none', 'ok'
 DEFAULT_LABEL = 'Sample data'
 # One term of a search: `tag:("a:b" OR "c:d")`, `tag:a:b`, `team:devops`.
 _TERM = re.compile(r'tag:\(([^()]*)\)|(?:tag:)?("[^"]*"|\w[\w./-]*:[^\s"()]+)')
-
-
 # A word of a search of events, or several in quotes.
 _WORDS = re.compile(r'"([^"]*)"|([^\s"]+)')
 # All recorded events are those of the check.
