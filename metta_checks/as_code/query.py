@@ -30,39 +30,11 @@ from .query_tree import (
     Reference,
     Series,
     Variable,
-    conditions,
     series,
-    walk,
 )
 from .scanner import NUMBER, WORD, Scanner
 
-__all__ = [
-    'EVERY_TAG',
-    'AllOf',
-    'AnyOf',
-    'Call',
-    'Condition',
-    'Expression',
-    'Filter',
-    'Function',
-    'Group',
-    'Membership',
-    'Negative',
-    'Not',
-    'Number',
-    'Operation',
-    'QuerySyntaxError',
-    'Reference',
-    'Series',
-    'Variable',
-    'conditions',
-    'parse_formula',
-    'parse_queries',
-    'parse_query',
-    'series',
-    'variables_in',
-    'walk',
-]
+__all__ = ['parse_formula', 'parse_queries', 'parse_query', 'variables_in']
 
 
 def parse_query(text: str) -> Expression:

@@ -13,7 +13,8 @@ from metta_checks.as_code.preview.recording import Recorded
 from metta_checks.as_code.preview.result import Line, Outcome, Row
 from metta_checks.as_code.preview.tables import MonitorState, SloState, Tile
 from metta_checks.as_code.preview.widgets import Definition
-from metta_checks.as_code.query import Filter, parse_query, series
+from metta_checks.as_code.query import parse_query
+from metta_checks.as_code.query_tree import Filter, series
 
 START = 1_763_424_000  # 2025-11-18, 00:00 UTC
 HOURS = 168

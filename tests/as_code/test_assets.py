@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from metta_checks.as_code import query
+from metta_checks.as_code import query_tree
 from metta_checks.as_code.asset import Asset, load, walk_widgets
 from metta_checks.as_code.declared import declared
+from metta_checks.as_code.query import parse_query
 
 ROOT = Path(__file__).resolve().parents[2]
 ASSETS = load(ROOT / 'assets')
@@ -32,7 +33,7 @@ def queries(asset: Asset) -> set[str]:
         for _, widget in walk_widgets(asset.body)
         for request in widget['definition'].get('requests', ())
         for each in request.get('queries', ())
-        for one in query.series(query.parse_query(each['query']))
+        for one in query_tree.series(parse_query(each['query']))
     }
 
 

@@ -12,7 +12,8 @@ from metta_checks.as_code.preview.dependence import MAX_COMBINATIONS, Dependence
 from metta_checks.as_code.preview.filters import NotDrawn, Variables, predicate, tag_is
 from metta_checks.as_code.preview.recorded import RecordedData, States
 from metta_checks.as_code.preview.recording import Recorded, Recording
-from metta_checks.as_code.query import Filter, parse_query, series
+from metta_checks.as_code.query import parse_query
+from metta_checks.as_code.query_tree import Filter, series
 from metta_checks.core.points import Point
 
 DECLARED = [

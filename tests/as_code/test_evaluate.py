@@ -11,7 +11,8 @@ import pytest
 from metta_checks.as_code.preview.evaluate import Evaluator
 from metta_checks.as_code.preview.filters import Variables, predicate
 from metta_checks.as_code.preview.recording import Recording
-from metta_checks.as_code.query import parse_query, series
+from metta_checks.as_code.query import parse_query
+from metta_checks.as_code.query_tree import series
 from metta_checks.core.points import Point
 
 STEP = 3600

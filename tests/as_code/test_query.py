@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metta_checks.as_code import query
+from metta_checks.as_code import query_tree
 from metta_checks.as_code.monitor_query import parse_monitor
-from metta_checks.as_code.query import (
+from metta_checks.as_code.query import parse_formula, parse_queries, parse_query, variables_in
+from metta_checks.as_code.query_tree import (
     AllOf,
     AnyOf,
     Call,
@@ -27,8 +28,6 @@ from metta_checks.as_code.query import (
     Reference,
     Series,
     Variable,
-    parse_formula,
-    parse_query,
 )
 
 EVERYTHING = AllOf(())
@@ -118,7 +117,7 @@ def test_filters(text, expected):
     ],
 )
 def test_variables_in_a_value(value, names):
-    assert query.variables_in(value) == names
+    assert variables_in(value) == names
 
 
 @pytest.mark.parametrize(
@@ -165,8 +164,8 @@ def test_functions_modifiers_and_keywords():
 
 def test_what_an_expression_reads():
     parsed = parse_query('sum:a{x:1} + abs(max:b{*}) / 2')
-    assert [one.metric for one in query.series(parsed)] == ['a', 'b']
-    assert list(query.conditions(one_filter('a:b,(!c:d OR $e)'))) == [
+    assert [one.metric for one in query_tree.series(parsed)] == ['a', 'b']
+    assert list(query_tree.conditions(one_filter('a:b,(!c:d OR $e)'))) == [
         Condition('a', 'b'),
         Condition('c', 'd'),
         Variable('e'),
@@ -174,11 +173,11 @@ def test_what_an_expression_reads():
 
 
 def test_queries_joined_by_commas():
-    found = query.parse_queries("avg:a{x:1,y:2} by {b,c}, top(sum:b{*}, 10, 'mean', 'desc') ,avg:c{*}")
-    assert [[one.metric for one in query.series(tree)] for tree in found] == [['a'], ['b'], ['c']]
-    assert len(query.parse_queries('avg:a{*}')) == 1
+    found = parse_queries("avg:a{x:1,y:2} by {b,c}, top(sum:b{*}, 10, 'mean', 'desc') ,avg:c{*}")
+    assert [[one.metric for one in query_tree.series(tree)] for tree in found] == [['a'], ['b'], ['c']]
+    assert len(parse_queries('avg:a{*}')) == 1
     with pytest.raises(QuerySyntaxError, match='column 10: expected a series'):
-        query.parse_queries('avg:a{*},')
+        parse_queries('avg:a{*},')
 
 
 def test_monitors():
@@ -186,7 +185,7 @@ def test_monitors():
     assert (parsed.aggregator, parsed.window, parsed.comparator, parsed.threshold) == ('max', 'last_30m', '<', 1)
     parsed = parse_monitor('change(max(last_4h),1d_ago):sum:a{*} by {repo} + sum:b{*} by {repo} > 5')
     assert (parsed.change, parsed.shift) == ('change', '1d_ago')
-    assert [one.metric for one in query.series(parsed.expression)] == ['a', 'b']
+    assert [one.metric for one in query_tree.series(parsed.expression)] == ['a', 'b']
     assert parse_monitor('avg(last_1h):avg:m{*} >= -0.5').threshold == -0.5
     parsed = parse_monitor('pct_change(avg(last_5m),last_10m):default_zero(sum:a{*}) > 43')
     assert (parsed.change, parsed.window, parsed.shift) == ('pct_change', 'last_5m', 'last_10m')
@@ -205,9 +204,9 @@ def test_monitors():
 )
 def test_groups_after_the_threshold_are_those_of_series_without_groups(expression, expected):
     parsed = parse_monitor(f'avg(last_5m):{expression} > 0.9 by {{a}}')
-    found = [f'{one.aggregator}:{one.metric} by {",".join(one.by)}' for one in query.series(parsed.expression)]
+    found = [f'{one.aggregator}:{one.metric} by {",".join(one.by)}' for one in query_tree.series(parsed.expression)]
     assert (found, parsed.threshold) == (expected, 0.9)
-    assert all(not one.by for one in query.series(parse_monitor('avg(last_5m):sum:m{*} + 1 > 0.9').expression))
+    assert all(not one.by for one in query_tree.series(parse_monitor('avg(last_5m):sum:m{*} + 1 > 0.9').expression))
 
 
 @pytest.mark.parametrize(
@@ -221,7 +220,7 @@ def test_groups_after_the_threshold_are_those_of_series_without_groups(expressio
 def test_monitors_of_a_formula(text, aggregator, window):
     parsed = parse_monitor(text)
     assert (parsed.aggregator, parsed.window, parsed.threshold) == (aggregator, window, 2)
-    assert [one.name for one in query.walk(parsed.expression) if isinstance(one, Reference)] == ['a', 'b']
+    assert [one.name for one in query_tree.walk(parsed.expression) if isinstance(one, Reference)] == ['a', 'b']
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,8 @@ from metta_checks.as_code.preview.recording import Recorded, Recording
 from metta_checks.as_code.preview.result import Line, Outcome
 from metta_checks.as_code.preview.tables import MonitorState, SloState, Tile
 from metta_checks.as_code.preview.widgets import Definition, draw
-from metta_checks.as_code.query import Condition, Filter, Membership, conditions, parse_query, series
+from metta_checks.as_code.query import parse_query
+from metta_checks.as_code.query_tree import Condition, Filter, Membership, conditions, series
 from metta_checks.core.points import Point
 from tools import browser
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from metta_checks.as_code import query as grammar
+from metta_checks.as_code import query_tree as grammar
 
 from .findings import Problem, rule
 from .style import MARKER_VALUE

@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from metta_checks.as_code import query as grammar
-from metta_checks.as_code.query import Call, Function
-from metta_checks.as_code.query_tree import MonitorQuery
+from metta_checks.as_code import query_tree as grammar
+from metta_checks.as_code.query_tree import Call, Function, MonitorQuery
 from metta_checks.as_code.schema import closest
 
 from .findings import Problem, rule

@@ -5,8 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from metta_checks.as_code import query as grammar
-from metta_checks.as_code.query import Call, Condition, Function, Group, Membership, QuerySyntaxError, Series, Variable
+from metta_checks.as_code import query_tree as grammar
+from metta_checks.as_code.query import parse_queries, variables_in
+from metta_checks.as_code.query_tree import (
+    Call,
+    Condition,
+    Function,
+    Group,
+    Membership,
+    QuerySyntaxError,
+    Series,
+    Variable,
+)
 from metta_checks.as_code.schema import closest
 
 from .findings import Problem, rule
@@ -247,7 +257,7 @@ def _series(view: View) -> Iterator[tuple[Query, Series]]:
 def _joined(source: str) -> int:
     """Return the number of queries that commas join to one text; 0 for a single one, and for another error."""
     try:
-        found = len(grammar.parse_queries(source))
+        found = len(parse_queries(source))
     except QuerySyntaxError:
         return 0
     return found if found > 1 else 0
@@ -307,7 +317,7 @@ def _filter_problem(view: View, one: Series, leaf: Condition | Variable | Member
 
 def _variables_in(leaf: Condition | Membership) -> list[str]:
     values = leaf.values if isinstance(leaf, Membership) else (leaf.value,)
-    return [name for value in values for name in grammar.variables_in(value)]
+    return [name for value in values for name in variables_in(value)]
 
 
 def _no_tag(metric: str, tag: str, known: tuple[str, ...]) -> str:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from metta_checks.as_code import query as grammar
+from metta_checks.as_code import query_tree as grammar
 
 from .findings import Problem, rule
 from .monitors import OPTIONS, seconds

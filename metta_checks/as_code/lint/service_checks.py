@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from metta_checks.as_code.check_query import MAX_LAST
-from metta_checks.as_code.query import EVERY_TAG
+from metta_checks.as_code.query_tree import EVERY_TAG
 
 from .findings import Problem, rule
 from .queries import SERVICE_CHECKS

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import combinations
 
-from metta_checks.as_code.query import Reference, Series
+from metta_checks.as_code.query_tree import Reference, Series
 
 from .findings import Problem, rule
 from .view import Query, Request, View, Widget, text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from metta_checks.as_code.query import AllOf, Condition, Series
+from metta_checks.as_code.query_tree import AllOf, Condition, Series
 
 from .findings import Problem, rule
 from .queries import EVERYWHERE

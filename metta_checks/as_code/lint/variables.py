@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from metta_checks.as_code import query as grammar
+from metta_checks.as_code import query_tree as grammar
 
 from .findings import Problem, rule
 from .queries import SERVICE_CHECKS

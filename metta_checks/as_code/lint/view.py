@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from metta_checks.as_code import query as grammar
+from metta_checks.as_code import query_tree as grammar
 from metta_checks.as_code.asset import Asset
 from metta_checks.as_code.check_query import CheckQuery, parse_check
 from metta_checks.as_code.declared import Declared
 from metta_checks.as_code.monitor_query import parse_monitor
-from metta_checks.as_code.query import Expression, QuerySyntaxError, Series
-from metta_checks.as_code.query_tree import MonitorQuery
+from metta_checks.as_code.query import parse_formula, parse_queries, parse_query
+from metta_checks.as_code.query_tree import Expression, MonitorQuery, QuerySyntaxError, Series
 
 from .thresholds import Thresholds
 
@@ -342,7 +342,7 @@ def _request(path: str, definition: dict[str, Any]) -> Request:
         queries.append(_query(f'{path}.query', single))
     if 'q' in definition:
         source = text(definition, 'q')
-        trees, error = _parsed(grammar.parse_queries, source)
+        trees, error = _parsed(parse_queries, source)
         queries += [Query(path, 'q', 'q', source, '', tree, error) for tree in trees or (None,)]
     formulas = [_formula(f'{path}.formulas[{index}].formula', one) for index, one in objects(definition, 'formulas')]
     return Request(path, definition, queries, formulas)
@@ -354,13 +354,13 @@ def _queries(path: str, parent: dict[str, Any]) -> list[Query]:
 
 def _query(path: str, one: dict[str, Any]) -> Query:
     source = text(one, 'query')
-    parsed = _parsed(grammar.parse_query, source) if text(one, 'data_source') == METRICS else (None, None)
+    parsed = _parsed(parse_query, source) if text(one, 'data_source') == METRICS else (None, None)
     return Query(path, 'query', text(one, 'name'), source, text(one, 'aggregator'), *parsed)
 
 
 def _formula(path: str, one: dict[str, Any]) -> Formula:
     source = text(one, 'formula')
-    return Formula(path, source, one, *_parsed(grammar.parse_formula, source))
+    return Formula(path, source, one, *_parsed(parse_formula, source))
 
 
 COUNT_FORMULAS = ('good_events_formula', 'bad_events_formula', 'total_events_formula')
@@ -378,7 +378,7 @@ def _indicator(body: dict[str, Any]) -> list[Request]:
         found.append(Request(path, count, _queries(path, count), formulas))
     if old := child(body, 'query'):
         queries = [
-            Query('query', key, key, text(old, key), '', *_parsed(grammar.parse_query, text(old, key)), arithmetic=True)
+            Query('query', key, key, text(old, key), '', *_parsed(parse_query, text(old, key)), arithmetic=True)
             for key in ('numerator', 'denominator')
         ]
         found.append(Request('query', old, queries, []))

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from metta_checks.as_code.declared import Declared
-from metta_checks.as_code.query import Reference
+from metta_checks.as_code.query_tree import Reference
 
 from .findings import Problem, rule
 from .view import Request, View, Widget, text
