@@ -58,9 +58,10 @@ class QueueHistory:
         queued_since: when each queued job, by its id, was first seen queued; this and the two times below also of jobs
             that the queue lacks at present
         latest_ending: the latest end of a job
-        ended_lately: ids of the jobs that ended within an hour before that; they are not counted again
+        ended_lately: when each job ended, by its id, of those that ended within an hour before that; they are not
+            counted again
         recoveries: number of recoveries of each job that has not ended, by its id
-        newest_job: the highest id of a job
+        newest_job: the highest id of a job so far
         recovering_since: when each job that recovers, by its id, was first seen recovering
         waiting_since: since when each job that has not started waits, by its id: since it was first seen in the queue,
             or since it left the queue when it was never seen there
@@ -71,7 +72,7 @@ class QueueHistory:
 
     queued_since: dict[int, datetime]
     latest_ending: datetime
-    ended_lately: frozenset[int]
+    ended_lately: dict[int, datetime]
     recoveries: dict[int, int]
     newest_job: int
     recovering_since: dict[int, datetime]
@@ -120,7 +121,7 @@ class _Endings:
     """Attributes: see QueueHistory and JobChanges."""
 
     latest: datetime
-    lately: frozenset[int]
+    lately: dict[int, datetime]
     new: Sequence[Job]
 
 
@@ -129,7 +130,7 @@ def compare(queue: Queue, before: QueueHistory | None, now: datetime) -> JobChan
     known = before or _nothing_known(queue.jobs, now)
     queued_since = _seen_since(queue.jobs, QUEUED, known.queued_since, now)
     recovering_since = _seen_since(queue.jobs, (RECOVERING,), known.recovering_since, now)
-    endings = _endings(queue.jobs, known)
+    endings = _endings(queue.jobs, known, now)
     increases = _increases(queue.jobs, known)
     return JobChanges(
         finished=endings.new if before is not None else [],
@@ -141,7 +142,7 @@ def compare(queue: Queue, before: QueueHistory | None, now: datetime) -> JobChan
             latest_ending=endings.latest,
             ended_lately=endings.lately,
             recoveries={job.id: job.recoveries for job in queue.jobs if not is_terminal(job.status)},
-            newest_job=max((job.id for job in queue.jobs), default=known.newest_job),
+            newest_job=max([known.newest_job, *(job.id for job in queue.jobs)]),
             recovering_since=recovering_since,
             waiting_since=_waiting_since(queue.jobs, known, now),
             starts=_starts(queue.jobs, known, now),
@@ -160,7 +161,7 @@ def _nothing_known(jobs: Sequence[Job], now: datetime) -> QueueHistory:
     return QueueHistory(
         {},
         latest_ending=now,
-        ended_lately=frozenset(),
+        ended_lately={},
         recoveries={job.id: job.recoveries for job in jobs},
         # The jobs of the first refresh are not new: nobody knows how long they have waited.
         newest_job=max((job.id for job in jobs), default=0),
@@ -228,19 +229,19 @@ def _starts(jobs: Sequence[Job], before: QueueHistory, now: datetime) -> dict[in
     return starts
 
 
-def _endings(jobs: Sequence[Job], before: QueueHistory) -> _Endings:
-    ended = [(end, job) for job in jobs if (end := job.ended_at) is not None]
-    latest = max([before.latest_ending, *(end for end, _ in ended)])
+def _endings(jobs: Sequence[Job], before: QueueHistory, now: datetime) -> _Endings:
+    ended = {job.id: end for job in jobs if (end := job.ended_at) is not None}
+    latest = max([before.latest_ending, *ended.values()])
     recent = _ended_after(ended, before.latest_ending - OVERLAP)
     return _Endings(
         latest=latest,
-        lately=frozenset(job.id for job in _ended_after(ended, latest - OVERLAP)),
-        new=[job for job in recent if job.id not in before.ended_lately],
+        lately=_ended_after(_of_missing(jobs, before.ended_lately, now) | ended, latest - OVERLAP),
+        new=[job for job in jobs if job.id in recent and job.id not in before.ended_lately],
     )
 
 
-def _ended_after(ended: Sequence[tuple[datetime, Job]], start: datetime) -> list[Job]:
-    return [job for end, job in ended if end > start]
+def _ended_after(ended: Mapping[int, datetime], start: datetime) -> dict[int, datetime]:
+    return {number: end for number, end in ended.items() if end > start}
 
 
 def _increases(jobs: Sequence[Job], before: QueueHistory) -> list[tuple[Job, int]]:

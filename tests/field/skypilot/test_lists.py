@@ -18,6 +18,18 @@ def alter_queue(sky, change):
     return queue
 
 
+def after_a_refresh_with_job_1_only(sky, driver):
+    """Return the refresh after the next one, in which the queue lacks all jobs but the first."""
+    queue = alter_queue(
+        sky, lambda answer: {**answer, 'jobs': [row for row in answer['jobs'] if row['job_id'] == 1], 'total': 1}
+    )
+    sky.pass_time(300)
+    driver.run()
+    sky._queue_v2 = queue
+    sky.pass_time(300)
+    return driver.run()
+
+
 @case('D')
 def test_a_row_that_is_sent_twice(sky):
     """A row that is sent twice.
@@ -88,6 +100,48 @@ def test_a_job_that_is_missing_once(sky):
         assert sum(one.series(f'{M}jobs.finished').values()) == 0
         assert sum(one.series(f'{M}jobs.recoveries').values()) == 0
     assert run.value(f'{M}jobs.running') == 2
+
+
+@case('D', 'https://github.com/skypilot-org/skypilot/pull/1301')
+def test_the_newest_job_that_is_missing_once(sky):
+    """The newest job that is missing once.
+
+    A query of the server ends early. In one refresh, the queue lacks the newest job, which has been running since
+    before the first refresh and has recovered three times.
+
+    Right: `jobs.recoveries` is absent in the next refresh: the job is back, but not new, and its recoveries are old.
+
+    Unchanged: `jobs.running` is 2 in the end.
+    """
+    add_job(sky, 1)
+    add_job(sky, 2).tasks[0].recoveries = 3
+    driver = Driver.of(sky, refresh_interval=300)
+    driver.run()
+    run = after_a_refresh_with_job_1_only(sky, driver)
+    assert sum(run.series(f'{M}jobs.recoveries').values()) == 0
+    assert run.value(f'{M}jobs.running') == 2
+
+
+@case('D', 'https://github.com/skypilot-org/skypilot/pull/1301')
+def test_a_job_that_ended_and_is_missing_once(sky):
+    """A job that ended and is missing once.
+
+    A job ends, and a refresh sees it. The queue of the next refresh lacks it, since a query of the server ended early.
+
+    Right: `jobs.finished` counts the end once: it is absent when the job is back.
+
+    Unchanged: `jobs.succeeded` is 1 in the end.
+    """
+    add_job(sky, 1)
+    job = add_job(sky, 2)
+    driver = Driver.of(sky, refresh_interval=300)
+    driver.run()
+    sky.life.end(job, 'SUCCEEDED')
+    sky.pass_time(300)
+    assert sum(driver.run().series(f'{M}jobs.finished').values()) == 1
+    run = after_a_refresh_with_job_1_only(sky, driver)
+    assert sum(run.series(f'{M}jobs.finished').values()) == 0
+    assert run.value(f'{M}jobs.succeeded') == 1
 
 
 @case('D', 'https://github.com/skypilot-org/skypilot/pull/1301')
