@@ -5,11 +5,23 @@ from __future__ import annotations
 import pytest
 
 from metta_checks.testing import Driver
+from sandbox.skypilot.model import Job
+from sandbox.skypilot.service import SkyPilotService
 
 from ..case import case
 from .machines import add_job
 
 WAIT = 'metta.skypilot.jobs.queue_wait_seconds.max'
+
+
+def seen_in_queue(sky: SkyPilotService) -> tuple[Driver, Job]:
+    """Return a check whose second refresh was 5 minutes after the first one, and the job that it saw in the queue."""
+    driver = Driver.of(sky, refresh_interval=300)
+    driver.run()
+    job = sky.life.queue('train', sky.organization.people[0])
+    sky.pass_time(300)
+    driver.run()
+    return driver, job
 
 
 @case('B')
@@ -47,11 +59,7 @@ def test_a_job_that_was_seen_in_the_queue(sky):
 
     Unchanged: `jobs.start_wait_seconds.max` is 300, the time after the queue.
     """
-    driver = Driver.of(sky, refresh_interval=300)
-    driver.run()
-    job = sky.life.queue('train', sky.organization.people[0])
-    sky.pass_time(300)
-    driver.run()
+    driver, job = seen_in_queue(sky)
     sky.pass_time(1200)
     sky.life.start(job)
     sky.pass_time(300)
@@ -75,18 +83,15 @@ def test_a_job_that_is_queued_again_after_its_start(sky, is_new):
 
     Unchanged: `jobs.running` is 1 in the end.
     """
-    driver = Driver.of(sky, refresh_interval=300)
     if is_new:
-        driver.run()
-        job = sky.life.queue('train', sky.organization.people[0])
-        sky.pass_time(300)
-        driver.run()
+        driver, job = seen_in_queue(sky)
         sky.pass_time(300)
         sky.life.start(job)
         sky.pass_time(60)
         sky.life.run(job)
     else:
         job = add_job(sky, 1)
+        driver = Driver.of(sky, refresh_interval=300)
         driver.run()
     sky.pass_time(300)
     driver.run()
