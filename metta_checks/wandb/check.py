@@ -130,14 +130,14 @@ class WandbCheck(Source['InstanceConfig', Known]):
         )
         self.figures = settings.figures
         self.columns = settings.columns
-        self.server_clock = ServiceClock(self.budget)
+        self.service_clock = ServiceClock(self.budget)
         self.client = Client(
             self.api(endpoint),
             keys=settings.columns.keys,
             gpu_count_key=settings.columns.gpu_count_key,
             page_size=config.page_size,
         )
-        self.run_sync = RunSync(self.client, self.server_clock, self.columns, config.max_rows_per_refresh)
+        self.run_sync = RunSync(self.client, self.service_clock, self.columns, config.max_rows_per_refresh)
 
     @property
     def api_key(self) -> str:
@@ -220,7 +220,7 @@ class WandbCheck(Source['InstanceConfig', Known]):
         return synced
 
     def _emit_runs(self, attempt: Attempt[KnownRuns], rows: Sequence[RunRow]) -> None:
-        now = self.server_clock.time(attempt.now)
+        now = self.service_clock.time(attempt.now)
         usage = run_measures.usage_of(rows, now)
         attempt.emit(run_measures.runs(rows, now, self.figures, usage))
         if usage.unknown:
@@ -241,7 +241,7 @@ class WandbCheck(Source['InstanceConfig', Known]):
     def counts(self, attempt: Attempt[Drift], project: Project, synced: SyncedRuns | None) -> None:
         """Count the runs of a project by state, as the server does."""
         self._learn(attempt, project)
-        now = self.server_clock.time(attempt.now)
+        now = self.service_clock.time(attempt.now)
         counted = self._count(attempt, project, synced, now)
         attempt.emit(count_measures.counts(counted))
         attempt.state = _drift(attempt.state or Drift(), counted, synced.table if synced else None, now)
@@ -267,7 +267,7 @@ class WandbCheck(Source['InstanceConfig', Known]):
         """Read the system metrics of the active runs."""
         active = ActiveRuns.of(self.client.running(project))
         _report_active(attempt, active)
-        now = self.server_clock.time(attempt.now)
+        now = self.service_clock.time(attempt.now)
         others = [row.hardware for row in synced.table.rows] if synced and synced.table else []
         fleet = fleet_of(alive(active.readings, now), self.columns, others).beside(active.unreadable)
         before = attempt.state or SeenGpus()
@@ -315,7 +315,7 @@ class WandbCheck(Source['InstanceConfig', Known]):
     def _learn(self, attempt: Attempt[KnownRuns] | Attempt[Drift], project: Project) -> None:
         """Find out, once a day, which queries the server understands."""
         if self.client.dialect.heartbeat_filter is None:
-            self.client.learn(project, self.server_clock.time(attempt.now))
+            self.client.learn(project, self.service_clock.time(attempt.now))
 
     def probe(self) -> Iterator[Finding]:
         """Try the key, the projects, the server's dialect and the rate limit."""
@@ -340,7 +340,7 @@ class WandbCheck(Source['InstanceConfig', Known]):
             return
         yield Finding(name, 'ok', f'{total} runs')
         if self.client.dialect.heartbeat_filter is None:
-            self.client.learn(project, self.server_clock.time(self.now()))
+            self.client.learn(project, self.service_clock.time(self.now()))
             yield self._dialect_finding()
 
     def _dialect_finding(self) -> Finding:
