@@ -54,10 +54,10 @@ def coverage(
     left_out: dict[str, str] = {}
     for metric in catalog.metrics:
         full_name = catalog.full_name(metric.name)
-        is_shown = _is_among(shown, full_name)
-        if _is_among(recomputed, full_name) or (is_shown and full_name in theirs.without_series):
+        is_shown, is_absent = _is_among(shown, full_name), _is_among(theirs.without_series, full_name)
+        if _is_among(recomputed, full_name) or (is_shown and is_absent):
             compared.append(full_name)
-        elif full_name in theirs.without_series and metric.option not in off:
+        elif is_absent and metric.option not in off:
             compared.append(full_name)
             without_series.append(full_name)
         else:

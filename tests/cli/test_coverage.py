@@ -65,6 +65,11 @@ def test_what_is_absent_on_both_sides_is_compared_and_shown_apart():
     assert (pair.ours, pair.theirs, pair.agrees) == (2, None, False)
 
 
+def test_a_metric_with_a_pattern_in_its_name_can_be_absent():
+    covered = coverage(CATALOG, (), recomputed(without_series=['metta.demo.jobs.summary.loss.last']), {})
+    assert covered.without_series == ('metta.demo.jobs.summary.*.last',)
+
+
 def test_a_metric_is_without_series_only_if_it_has_none():
     found = recomputed('metta.demo.jobs.open', without_series=['metta.demo.jobs.open', 'metta.demo.jobs.old'])
     assert found.without_series == {'metta.demo.jobs.old'}

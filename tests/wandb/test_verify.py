@@ -17,6 +17,7 @@ from metta_checks.verify.coverage import coverage
 from metta_checks.verify.wandb.machines import gpu_type
 from metta_checks.verify.wandb.reading import RUNS, Lists, UnknownFields, value_at
 from sandbox.every_option import EVERY_OPTION
+from sandbox.wandb.data import Project
 from sandbox.wandb.options import EVALS, FLEET, MAIN, UNCLEAR
 
 from .worlds import World
@@ -95,6 +96,19 @@ def test_every_metric_is_compared_or_has_a_reason(serve):
     names = {figure.name for figure in recomputed.figures}
     covered = coverage(catalog.load('wandb'), names, recomputed, verify.left_out('wandb'))
     assert set(covered.left_out) == {f'metta.wandb.{name}' for name in verify.left_out('wandb')}
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize('name', ['empty', UNCLEAR])
+def test_every_metric_without_a_value_is_said_to_have_none(serve, name):
+    service = serve('wandb', scale=0.1, activity=False, rare=True)
+    service.projects['empty'] = Project('empty')
+    options = {**EVERY_OPTION['wandb'], 'summary_metrics': {'reward': 'reward'}, 'prices': {'l4': 0.8}}
+    recomputed = recompute(service, **options, projects=[name])
+    covered = coverage(catalog.load('wandb'), (), recomputed, verify.left_out('wandb'))
+    assert set(covered.left_out) == {f'metta.wandb.{name}' for name in verify.left_out('wandb')}
+    assert 'metta.wandb.gpus.cost_usd_7d' in covered.without_series
+    assert 'metta.wandb.summary.*.last' in covered.without_series
 
 
 @pytest.mark.integration

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import statistics
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -17,6 +17,7 @@ from .hours import gpu_hours
 from .machines import GpuInUse, Machines, gpus_in_use, mean_utilization
 from .reading import ACTIVE, ENDED, Extras, Run, latest, number
 
+PREFIX = 'metta.wandb.'
 STATES = ('running', 'pending', 'preempting', *ENDED)
 # States that the SDK knows.
 SWEEP_STATES = ('RUNNING', 'PAUSED', 'CANCELED', 'FINISHED')
@@ -24,29 +25,6 @@ WASTED = ('failed', 'crashed', 'killed')
 # Values of a tag; the rest is `other`.
 MOST_VALUES = 50
 MAX_RUNS = 50
-# Figures that every project has, unless nothing is there to tell, or it is unknown.
-NOT_ALWAYS = (
-    'runs.pending_hours.max',
-    'training.success_rate_pct_7d',
-    'training.avg_duration_hours',
-    'training.duration_hours',
-    'training.run_hours_7d.max',
-    'training.run_hours_7d.p90',
-    'training.elapsed_hours.avg',
-    'training.elapsed_hours.max',
-    'training.total_gpu_hours_7d',
-    'training.wasted_gpu_hours_7d',
-    'training.gpu_utilization_avg',
-    'training.gpu_utilization_pct',
-    'gpus.hours_7d',
-    'gpus.in_use',
-    'gpus.idle',
-    'gpus.utilization_pct',
-    'gpus.memory_pct',
-    'metrics.best_accuracy',
-    'metrics.avg_accuracy_7d',
-    'metrics.latest_loss',
-)
 # Figures of several refreshes.
 OF_DAY = ('gpus.utilization_24h_pct', 'gpus.utilization_24h_coverage_pct')
 # The readings of a refresh stand for the time since the one before, but not for a longer time.
@@ -89,11 +67,23 @@ class Project:
     def figure(self, name: str, value: float, per_second: float = 0.0, /, **tags: str) -> Figure:
         """Return a figure with the tags of the project."""
         pairs = tuple(sorted(f'{key}:{tag}'.lower() for key, tag in {**self.base, **tags}.items()))
-        return Figure(f'metta.wandb.{name}', float(value), pairs, per_second)
+        return Figure(PREFIX + name, float(value), pairs, per_second)
+
+    def figure_of(self, name: str, value: float | None, per_second: float = 0.0) -> Figure | NoSeries:
+        """Return a figure without further tags, or that there is none."""
+        return NoSeries(PREFIX + name) if value is None else self.figure(name, value, per_second)
+
+    def by_tag(
+        self, name: str, tag: str, values: Mapping[str, float], per_second: Mapping[str, float] | None = None
+    ) -> Iterator[Figure | NoSeries]:
+        """Yield a figure per value of a tag, or that there is none."""
+        if not values:
+            yield NoSeries(PREFIX + name)
+        for label, value in values.items():
+            yield self.figure(name, value, (per_second or {}).get(label, 0.0), **{tag: label})
 
     def figures(self) -> Iterator[Figure | NoSeries]:
         """Yield all figures but those of sweeps and of changes."""
-        yield from (NoSeries(f'metta.wandb.{name}') for name in NOT_ALWAYS)
         yield from self.counts()
         yield from self.durations()
         yield from self.hours()
@@ -113,17 +103,16 @@ class Project:
         Without an earlier reading, the check has had one refresh, and cannot have figures of a day.
         """
         if before is not None:
-            yield NoSeries('metta.wandb.runs.finished')
             yield from self._finished(before)
         if not self._takes_one_refresh:
             return
-        yield from (NoSeries(f'metta.wandb.{name}') for name in OF_DAY)
-        if before is not None:
-            for kind, busy in _by_type(self._now.used, 'gpu').items():
-                yield self.figure('gpus.utilization_24h_pct', statistics.mean(busy), gpu_type=kind)
-            day = timedelta(days=1) / timedelta(seconds=100)
-            seconds = min(self.now - before.at, LONGEST_GAP) / timedelta(seconds=1)
-            yield self.figure('gpus.utilization_24h_coverage_pct', seconds / day, 1 / day)
+        if before is None:
+            yield from (NoSeries(PREFIX + name) for name in OF_DAY)
+            return
+        yield from self.by_tag('gpus.utilization_24h_pct', 'gpu_type', _means(self._now.used, 'gpu'))
+        day = timedelta(days=1) / timedelta(seconds=100)
+        seconds = min(self.now - before.at, LONGEST_GAP) / timedelta(seconds=1)
+        yield self.figure('gpus.utilization_24h_coverage_pct', seconds / day, 1 / day)
 
     @property
     def _takes_one_refresh(self) -> bool:
@@ -131,7 +120,7 @@ class Project:
         heard = [run for run in self.runs if run.state not in ENDED or run.heard >= self.week_ago]
         return len(heard) <= (self.instance.get('max_rows_per_refresh') or MAX_ROWS)
 
-    def _finished(self, before: Earlier) -> Iterator[Figure]:
+    def _finished(self, before: Earlier) -> Iterator[Figure | NoSeries]:
         counts: Counter[tuple[tuple[str, str], ...]] = Counter()
         for run in before.newly_ended(self.runs, self.now):
             tags = {'state': run.state}
@@ -140,6 +129,8 @@ class Project:
             if self.instance.get('by_user'):
                 tags['user'] = run.user
             counts[tuple(tags.items())] += 1
+        if not counts:
+            yield NoSeries(f'{PREFIX}runs.finished')
         for pairs, amount in counts.items():
             yield self.figure('runs.finished', amount, **dict(pairs))
 
@@ -147,7 +138,7 @@ class Project:
         """Return the hours since a moment."""
         return (self.now - moment) / timedelta(hours=1)
 
-    def counts(self) -> Iterator[Figure]:
+    def counts(self) -> Iterator[Figure | NoSeries]:
         """Count runs."""
         states = Counter(run.state for run in self.runs)
         yield self.figure('runs.active', len(self.active))
@@ -165,33 +156,31 @@ class Project:
             yield self.figure('runs.ended_7d', ends[state], state=state)
         yield self.figure('runs.completed_7d', ends['finished'])
         yield self.figure('runs.failed_7d', ends['failed'] + ends['crashed'])
-        if decided := ends['finished'] + ends['failed'] + ends['crashed']:
-            yield self.figure('training.success_rate_pct_7d', 100 * ends['finished'] / decided)
+        decided = ends['finished'] + ends['failed'] + ends['crashed']
+        yield self.figure_of('training.success_rate_pct_7d', 100 * ends['finished'] / decided if decided else None)
 
-    def durations(self) -> Iterator[Figure]:
+    def durations(self) -> Iterator[Figure | NoSeries]:
         """Yield figures of running times and ages."""
         hours = [run.hours for run in self.ended]
-        if hours:
-            yield self.figure('training.avg_duration_hours', statistics.mean(hours))
-            yield self.figure('training.duration_hours', statistics.median(hours))
-            yield self.figure('training.run_hours_7d.max', max(hours))
-            p90 = statistics.quantiles(hours, n=10, method='inclusive')[-1] if len(hours) > 1 else hours[0]
-            yield self.figure('training.run_hours_7d.p90', p90)
+        yield self.figure_of('training.avg_duration_hours', _average(hours))
+        yield self.figure_of('training.duration_hours', statistics.median(hours) if hours else None)
+        yield self.figure_of('training.run_hours_7d.max', max(hours, default=None))
+        p90 = statistics.quantiles(hours, n=10, method='inclusive')[-1] if len(hours) > 1 else next(iter(hours), None)
+        yield self.figure_of('training.run_hours_7d.p90', p90)
         ages = [self.age(run.created) for run in self.active]
-        if ages:
-            yield self.figure('training.elapsed_hours.avg', statistics.mean(ages), PER_HOUR)
-            yield self.figure('training.elapsed_hours.max', max(ages), PER_HOUR)
+        yield self.figure_of('training.elapsed_hours.avg', _average(ages), PER_HOUR)
+        yield self.figure_of('training.elapsed_hours.max', max(ages, default=None), PER_HOUR)
         waiting = [self.age(run.created) for run in self.runs if run.state == 'pending']
-        if waiting:
-            yield self.figure('runs.pending_hours.max', max(waiting), PER_HOUR)
+        yield self.figure_of('runs.pending_hours.max', max(waiting, default=None), PER_HOUR)
 
     # GPU-hours and cost.
 
-    def hours(self) -> Iterator[Figure]:
+    def hours(self) -> Iterator[Figure | NoSeries]:
         """Yield the GPU-hours of the week, and their cost, in sum and divided."""
         hours = gpu_hours(self.in_week, self.week_ago, self.now, self.machines)
-        if hours is None:
-            return
+        yield from self._of_hours(hours) if hours is not None else _unknown(self._of_hours({}))
+
+    def _of_hours(self, hours: Mapping[Run, float]) -> Iterator[Figure | NoSeries]:
         costs = {
             run: spent * self.prices[kind] for run, spent in hours.items() if (kind := self._type(run)) in self.prices
         }
@@ -212,29 +201,26 @@ class Project:
 
     def _divided(
         self, name: str, tag: str, amounts: Mapping[Run, float], read: Callable[[Run], str], *, in_usd: bool = False
-    ) -> Iterator[Figure]:
+    ) -> Iterator[Figure | NoSeries]:
         """Yield amounts of runs, GPU-hours or their cost, by what is read of each run."""
         growth = {run: self._growth(run) * (self.prices[self._type(run)] if in_usd else 1) for run in amounts}
-        rates = _sums(growth, read)
-        for value, amount in _sums(amounts, read).items():
-            yield self.figure(name, amount, rates[value], **{tag: value})
+        yield from self.by_tag(name, tag, _sums(amounts, read), _sums(growth, read))
 
     def costs(
         self, hours: Mapping[Run, float], costs: Mapping[Run, float], wasted: Mapping[Run, float]
-    ) -> Iterator[Figure]:
+    ) -> Iterator[Figure | NoSeries]:
         """Yield the cost of the hours, and the hours without a price."""
         yield from self._divided('gpus.cost_usd_7d', 'gpu_type', costs, self._type, in_usd=True)
-        if costs or not hours:
-            growth = sum(self._growth(run) * self.prices[self._type(run)] for run in costs)
-            yield self.figure('training.cost_estimate_usd', sum(costs.values()), growth)
+        growth = sum(self._growth(run) * self.prices[self._type(run)] for run in costs)
+        total = sum(costs.values()) if costs or not hours else None
+        yield self.figure_of('training.cost_estimate_usd', total, growth)
         unpriced = [run for run in hours if run not in costs]
         amount = sum(hours[run] for run in unpriced)
         yield self.figure('training.unpriced_gpu_hours_7d', amount, sum(map(self._growth, unpriced)))
         lost = [costs[run] for run in wasted if run in costs]
-        if lost or not wasted:
-            yield self.figure('training.wasted_cost_usd_7d', sum(lost))
+        yield self.figure_of('training.wasted_cost_usd_7d', sum(lost) if lost or not wasted else None)
 
-    def by_options(self, hours: Mapping[Run, float], costs: Mapping[Run, float]) -> Iterator[Figure]:
+    def by_options(self, hours: Mapping[Run, float], costs: Mapping[Run, float]) -> Iterator[Figure | NoSeries]:
         """Divide hours and cost by what the options name."""
         keys: dict[str, Callable[[Run], str]] = {
             'user': lambda run: run.user.lower(),
@@ -272,21 +258,18 @@ class Project:
         finished = latest(run for run in self.ended if run.state == 'finished')
         return [value for run in finished if (value := number(run.summary, key)) is not None]
 
-    def summaries(self) -> Iterator[Figure]:
+    def summaries(self) -> Iterator[Figure | NoSeries]:
         """Yield figures of accuracy, loss and configured keys."""
         accuracies = self.numbers(self._accuracy_key)
-        if accuracies:
-            yield self.figure('metrics.best_accuracy', max(accuracies))
-            yield self.figure('metrics.avg_accuracy_7d', statistics.mean(accuracies))
+        yield self.figure_of('metrics.best_accuracy', max(accuracies, default=None))
+        yield self.figure_of('metrics.avg_accuracy_7d', _average(accuracies))
         losses = self.numbers(self.instance.get('loss_key') or 'loss')
-        if losses:
-            yield self.figure('metrics.latest_loss', losses[-1])
+        yield self.figure_of('metrics.latest_loss', losses[-1] if losses else None)
         for alias, key in self._aliases.items():
             values = self.numbers(key)
-            if values:
-                yield self.figure(f'summary.{alias}.last', values[-1])
-                yield self.figure(f'summary.{alias}.avg', statistics.mean(values))
-                yield self.figure(f'summary.{alias}.max', max(values))
+            yield self.figure_of(f'summary.{alias}.last', values[-1] if values else None)
+            yield self.figure_of(f'summary.{alias}.avg', _average(values))
+            yield self.figure_of(f'summary.{alias}.max', max(values, default=None))
 
     @property
     def _accuracy_key(self) -> str:
@@ -296,12 +279,11 @@ class Project:
     def _aliases(self) -> Mapping[str, str]:
         return self.instance.get('summary_metrics') or {}
 
-    def all_time(self) -> Iterator[Figure]:
+    def all_time(self) -> Iterator[Figure | NoSeries]:
         """Yield the best accuracy of all runs."""
         found = [number(run.summary, self._accuracy_key) for run in self.runs if run.state == 'finished']
         values = [value for value in found if value is not None]
-        if values:
-            yield self.figure('metrics.best_accuracy_all_time', max(values))
+        yield self.figure_of('metrics.best_accuracy_all_time', max(values, default=None))
 
     # GPUs in use.
 
@@ -322,68 +304,72 @@ class Project:
                     means[run] = mean
         return _Now(amounts if is_known else None, used, means)
 
-    def gpus(self) -> Iterator[Figure]:
+    def gpus(self) -> Iterator[Figure | NoSeries]:
         """Yield the GPUs in use and their readings, and the figures of single runs."""
         now = self._now
-        if now.amounts is not None:
-            yield from self._in_use(now.amounts, now.used)
-        if now.means:
-            yield self.figure('training.gpu_utilization_pct', statistics.mean(now.means.values()))
+        yield from self._in_use(now.amounts, now.used) if now.amounts is not None else _unknown(self._in_use({}, []))
+        yield self.figure_of('training.gpu_utilization_pct', _average(now.means.values()))
         yield from self._readings(now.used)
         if self.instance.get('per_run'):
             yield from self._single_runs(now.means)
 
-    def _in_use(self, by_type: Mapping[str, float], used: list[GpuInUse]) -> Iterator[Figure]:
-        for kind, amount in by_type.items():
-            if amount:
-                yield self.figure('gpus.in_use', amount, gpu_type=kind)
+    def _in_use(self, by_type: Mapping[str, float], used: list[GpuInUse]) -> Iterator[Figure | NoSeries]:
+        yield from self.by_tag('gpus.in_use', 'gpu_type', {kind: amount for kind, amount in by_type.items() if amount})
         idle = [gpu.gpu_type for gpu in used if gpu.readings['gpu'] < 5]
         yield self.figure('gpus.idle', len(idle))
-        prices = [self.prices[kind] for kind in idle if kind in self.prices]
-        if 'prices' in self.instance and (prices or not idle):
-            yield self.figure('gpus.idle_cost_hourly_usd', sum(prices))
+        if 'prices' in self.instance:
+            prices = [self.prices[kind] for kind in idle if kind in self.prices]
+            yield self.figure_of('gpus.idle_cost_hourly_usd', sum(prices) if prices or not idle else None)
 
-    def _readings(self, used: list[GpuInUse]) -> Iterator[Figure]:
-        busy = _values(used, 'gpu')
-        if busy:
-            yield self.figure('training.gpu_utilization_avg', statistics.mean(busy))
+    def _readings(self, used: list[GpuInUse]) -> Iterator[Figure | NoSeries]:
+        yield self.figure_of('training.gpu_utilization_avg', _average(_values(used, 'gpu')))
         for name, what in (('utilization_pct', 'gpu'), ('memory_pct', 'memoryAllocated')):
-            for kind, values in _by_type(used, what).items():
-                yield self.figure(f'gpus.{name}', statistics.mean(values), gpu_type=kind)
+            yield from self.by_tag(f'gpus.{name}', 'gpu_type', _means(used, what))
         if self.instance.get('gpu_details'):
-            for name, what, combine in (
-                ('sm_active_pct', 'smActive', statistics.mean),
-                ('power_watts', 'powerWatts', statistics.mean),
-                ('uncorrected_memory_errors', 'uncorrectedMemoryErrors', sum),
-            ):
-                values = _values(used, what)
-                if values:
-                    yield self.figure(f'gpus.{name}', combine(values))
+            yield self.figure_of('gpus.sm_active_pct', _average(_values(used, 'smActive')))
+            yield self.figure_of('gpus.power_watts', _average(_values(used, 'powerWatts')))
+            errors = _values(used, 'uncorrectedMemoryErrors')
+            yield self.figure_of('gpus.uncorrected_memory_errors', sum(errors) if errors else None)
 
-    def _single_runs(self, means: Mapping[Run, float]) -> Iterator[Figure]:
-        oldest = sorted(self.active, key=lambda run: (run.created, run.id))
-        for run in oldest[: self.instance.get('max_runs') or MAX_RUNS]:
+    def _single_runs(self, means: Mapping[Run, float]) -> Iterator[Figure | NoSeries]:
+        oldest = sorted(self.active, key=lambda run: (run.created, run.id))[: self.instance.get('max_runs') or MAX_RUNS]
+        ages = {run: self.age(run.created) for run in oldest}
+        yield from self._by_run('run.elapsed_hours', ages, PER_HOUR)
+        for alias, key in self._aliases.items():
+            found = {run: value for run in oldest if (value := number(run.summary, key)) is not None}
+            yield from self._by_run(f'run.summary.{alias}', found)
+        yield from self._by_run('run.gpu_utilization_pct', {run: means[run] for run in oldest if run in means})
+
+    def _by_run(self, name: str, values: Mapping[Run, float], per_second: float = 0.0) -> Iterator[Figure | NoSeries]:
+        if not values:
+            yield NoSeries(PREFIX + name)
+        for run, value in values.items():
             tags = {'run_id': run.id, 'run_name': run.name}
             if self.instance.get('run_types'):
                 tags['run_type'] = self._run_type(run)
-            yield self.figure('run.elapsed_hours', self.age(run.created), PER_HOUR, **tags)
-            for alias, key in self._aliases.items():
-                if (value := number(run.summary, key)) is not None:
-                    yield self.figure(f'run.summary.{alias}', value, **tags)
-            if run in means:
-                yield self.figure('run.gpu_utilization_pct', means[run], **tags)
+            yield self.figure(name, value, per_second, **tags)
+
+
+def _unknown(found: Iterable[Figure | NoSeries]) -> Iterator[NoSeries]:
+    """Yield that there is none of these figures."""
+    return (NoSeries(one.name) for one in found)
+
+
+def _average(values: Collection[float]) -> float | None:
+    return statistics.mean(values) if values else None
 
 
 def _values(gpus: Iterable[GpuInUse], what: str) -> list[float]:
     return [gpu.readings[what] for gpu in gpus if what in gpu.readings]
 
 
-def _by_type(gpus: Iterable[GpuInUse], what: str) -> dict[str, list[float]]:
+def _means(gpus: Iterable[GpuInUse], what: str) -> dict[str, float]:
+    """Return the mean of a reading of the GPUs that have it, by type."""
     found: dict[str, list[float]] = defaultdict(list)
     for gpu in gpus:
         if what in gpu.readings:
             found[gpu.gpu_type].append(gpu.readings[what])
-    return found
+    return {kind: statistics.mean(values) for kind, values in found.items()}
 
 
 def _sums(amounts: Mapping[Run, float], read: Callable[[Run], str]) -> dict[str, float]:
