@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from datadog_checks.base import ConfigurationError
@@ -499,7 +500,7 @@ class GitHubCheck(Source['InstanceConfig', KnownServer]):
             attempt.unfinished()
             return
         runs, before = history.table.runs, attempt.state or JobHistory()
-        crawl = JobCrawl(self.client, repo, attempt.now, attempt.checkpoint)
+        crawl = JobCrawl(self.client, repo, attempt.now, attempt.checkpoint, partial(attempt.problem, 'partial'))
         found, coverage = crawl.run(runs, before)
         if crawl.is_unfinished:
             attempt.unfinished()

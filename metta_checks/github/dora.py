@@ -23,7 +23,7 @@ LAG = timedelta(minutes=5)
 # The largest number of deployments that one request reads again.
 READ_AGAIN = 100
 COMPARISONS_PER_REFRESH = 50
-# A pair that GitHub cannot compare is asked for again.
+# A pair that GitHub cannot compare is asked for again, and one whose comparison failed twice.
 REFUSED_FOR = timedelta(days=1)
 FAILED_FOR = timedelta(hours=1)
 
@@ -51,7 +51,8 @@ class ComparisonTable:
 
     Attributes:
         known: the results
-        refused: the pairs that could not be compared, with the time from which they are asked for again
+        refused: the pairs that could not be compared, with the time from which they are asked for again; at
+            once after a first failure of the server
     """
 
     known: tuple[tuple[Pair, Brought], ...] = ()
@@ -199,23 +200,33 @@ class ComparisonCrawl:
         """Return the results for these pairs, in their order, as far as they are known now."""
         wanted = list(pairs)
         known = {pair: brought for pair, brought in table.known if pair in set(wanted)}
-        refused = {pair: until for pair, until in table.refused if pair in set(wanted) and until > self.now}
-        for pair in refused:
+        refused = {pair: until for pair, until in table.refused if pair in set(wanted)}
+        waiting = self._waiting(refused)
+        for pair in waiting:
             self.problem(f'{_named(pair)} could not be compared')
-        unknown = [pair for pair in wanted if pair not in known and pair not in refused]
-        for pair in unknown[:COMPARISONS_PER_REFRESH]:
+        unknown = [pair for pair in wanted if pair not in known and pair not in waiting]
+        # Pairs that failed before come last.
+        for pair in sorted(unknown, key=refused.__contains__)[:COMPARISONS_PER_REFRESH]:
             try:
                 known[pair] = self._compare(pair)
+                refused.pop(pair, None)
             except (NotFound, Rejected) as error:
                 refused[pair] = self.now + REFUSED_FOR
                 self.problem(f'{_named(pair)} could not be compared: {error}')
-            except Unavailable:
-                # The other pairs come first when the block is tried again.
+            except Unavailable as error:
+                if pair not in refused:
+                    # It may be chance: the pair is asked for in the next refresh, after all others.
+                    refused[pair] = self.now
+                    self.progress(_table(known, refused))
+                    raise
                 refused[pair] = self.now + FAILED_FOR
-                self.progress(_table(known, refused))
-                raise
+                self.problem(f'{_named(pair)} could not be compared: {error}')
             self.progress(_table(known, refused))
-        return _table(known, refused)
+        return _table(known, self._waiting(refused))
+
+    def _waiting(self, refused: Mapping[Pair, datetime]) -> dict[Pair, datetime]:
+        """Return the pairs that are not to be asked for yet."""
+        return {pair: until for pair, until in refused.items() if until > self.now}
 
     def _compare(self, pair: Pair) -> Brought:
         commits, is_behind = self.client.compare(self.repo.owner, self.repo.name, pair.base, pair.head)

@@ -19,7 +19,7 @@ ATTEMPTS_PER_REFRESH = 50
 REVIEWS_PER_REFRESH = 50
 # A job that waited longer may have waited for a review.
 LONG_WAIT = timedelta(minutes=2)
-# An attempt that GitHub failed to answer is asked for again.
+# An attempt that GitHub failed to answer twice is asked for again.
 FAILED_FOR = timedelta(hours=1)
 # Conclusions of attempts in which no job ran.
 WITHOUT_JOBS = frozenset({'skipped', 'startup_failure', 'action_required'})
@@ -96,6 +96,7 @@ class JobCrawl:
         repo: the repository
         now: the time of the refresh
         progress: is called with the jobs so far
+        problem: is called with a message when GitHub fails again to list the jobs of an attempt
         is_unfinished: whether `run` has left something for the next refresh
     """
 
@@ -103,6 +104,7 @@ class JobCrawl:
     repo: Repository
     now: datetime
     progress: Callable[[JobHistory], None]
+    problem: Callable[[str], None]
     is_unfinished: bool = False
 
     def run(self, runs: Iterable[Run], history: JobHistory) -> tuple[JobHistory, Coverage]:
@@ -111,6 +113,8 @@ class JobCrawl:
         history = self._pruned(history, {one.run.id for one in ended})
         asked = {one.key: one for one in history.attempts}
         wanted = [one for one in ended if one.has_jobs and self._is_due(asked.get(one.key))]
+        # Attempts that failed before come last.
+        wanted.sort(key=lambda one: one.key in asked)
         self.is_unfinished = len(wanted) > ATTEMPTS_PER_REFRESH
         for one in wanted[:ATTEMPTS_PER_REFRESH]:
             history = self._read(one, history)
@@ -147,18 +151,21 @@ class JobCrawl:
         )
 
     def _read(self, attempt: _Ended, history: JobHistory) -> JobHistory:
-        """Return the history with the jobs of an attempt. Raises Unavailable after noting that it is to wait."""
+        """Return the history with the jobs of an attempt. Raises Unavailable at its first failure, which is noted."""
         others = tuple(one for one in history.attempts if one.key != attempt.key)
         try:
             jobs = self.client.jobs(self.repo.owner, self.repo.name, attempt.run, attempt.number)
         except NotFound:
             # The run was deleted.
             jobs = []
-        except Unavailable:
-            # The other attempts come first when the block is tried again.
-            postponed = KnownAttempt(attempt.key, attempt.ended, self.now + FAILED_FOR)
-            self.progress(replace(history, attempts=(*others, postponed)))
-            raise
+        except Unavailable as error:
+            if len(others) == len(history.attempts):
+                # It may be chance: the attempt is asked for in the next refresh, after all others.
+                self.progress(replace(history, attempts=(*others, KnownAttempt(attempt.key, attempt.ended, self.now))))
+                raise
+            self.problem(f'the jobs of run {attempt.run.id}, attempt {attempt.number}, could not be read: {error}')
+            again = self.now + FAILED_FOR
+            return replace(history, attempts=(*others, KnownAttempt(attempt.key, attempt.ended, again)))
         ran = tuple(job for job in jobs if job.completed and (job.started or job.conclusion in FAILED))
         ended = attempt.ended
         if not attempt.is_exact:

@@ -293,6 +293,39 @@ def test_a_comparison_that_github_does_not_have(github):
     assert not [entry for entry in github.log[before:] if '...' in entry.path]
 
 
+@case('E', 'https://www.githubstatus.com/')
+@pytest.mark.parametrize('is_down', [False, True])
+def test_a_comparison_that_fails_once(github, is_down):
+    """GitHub fails to compare two deployed commits.
+
+    It answers 502 to one request and to its repetition. In a second variant, it keeps doing so for an hour. Another
+    comparison succeeds.
+
+    Right: In the run after, a minute later, `unknown_deployments_30d` is 0. In the variant, it is 1, with a message
+    that has GitHub's status. The pair is asked for again after an hour, and is known then.
+
+    Unchanged: The other pair is compared once.
+    """
+    github.chain('a', 'b', 'c')
+    for sha, hours in (('a', 30), ('b', 20), ('c', 10)):
+        github.deploy(sha, 'SUCCESS', hours=hours)
+    github.faults.add('status', status=502, path='*/b...c', times=None if is_down else 2)
+    driver = Driver.of(github)
+    driver.run()
+    github.pass_time(60)
+    run = driver.run()
+    assert figures(run)[UNKNOWN] == is_down
+    assert ('b and c could not be compared: ' in run.message and 'HTTP 502' in run.message) == is_down
+    github.faults.clear()
+    before = len(github.log)
+    github.pass_time(1800)
+    assert figures(driver.run())[UNKNOWN] == is_down
+    assert not [entry for entry in github.log[before:] if '...' in entry.path]
+    github.pass_time(1800)
+    assert figures(driver.run())[UNKNOWN] == 0
+    assert github.asked().count('a...b') == 1
+
+
 @case('B', 'https://docs.github.com/en/rest/deployments/statuses')
 def test_a_deployment_in_progress(github):
     """A deployment waits for an approval over several refreshes.

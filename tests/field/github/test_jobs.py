@@ -265,6 +265,29 @@ def test_an_attempt_that_github_cannot_list(github):
     assert (run.value(MINUTES, LINUX), run.value('metta.github.ci.workflow_runs_7d')) == (None, 2)
 
 
+@case('E', 'https://www.githubstatus.com/')
+def test_an_attempt_that_github_fails_to_list_once(github):
+    """An attempt whose jobs GitHub fails to list once.
+
+    GitHub answers 502 to one request for the jobs of a run and to its repetition, and lists them a minute later.
+
+    Right: In the run after, `jobs.coverage_pct_24h` is 100, and the minutes of both runs are counted.
+
+    Unchanged: The jobs of the other run are read once.
+    """
+    for number in (1, 2):
+        github.add(number, 'success', hours=3 - number)
+        github.job(number)
+    github.faults.add('status', status=502, path='*/actions/runs/2/attempts/1/jobs', times=2)
+    driver = Driver.of(github)
+    driver.run()
+    github.pass_time(60)
+    run = driver.run()
+    assert run.value(COVERAGE) == 100
+    assert run.value(MINUTES, LINUX) is not None
+    assert github.read_jobs().count('1/1') == 1
+
+
 @case('C', 'https://docs.github.com/en/rest/actions/workflow-jobs')
 def test_runs_without_jobs(github):
     """Runs in which no job ran.
