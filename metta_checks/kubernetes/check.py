@@ -27,7 +27,6 @@ from .measures import nodes as node_measures
 from .measures import pods as pod_measures
 from .measures import usage as usage_measures
 from .prometheus import Prometheus
-from .prometheus import Refusals as PrometheusRefusals
 from .records import Node, Pod, Samples
 from .samples import of_pods as samples_of_pods
 from .settings import Settings
@@ -85,9 +84,7 @@ class KubernetesCheck(Source['InstanceConfig', NoMemory]):
         if (usage := self.settings.gpu_usage) is None:
             return None
         auth = BearerAuth(self.config.prometheus_token) if self.config.prometheus_token else NoAuth()
-        endpoint = Endpoint(
-            usage.url, 'Prometheus', auth=auth, policy=PrometheusRefusals(), remedies=PROMETHEUS_REMEDIES
-        )
+        endpoint = Endpoint(usage.url, 'Prometheus', auth=auth, remedies=PROMETHEUS_REMEDIES)
         return Prometheus(self.api(endpoint), usage)
 
     def begin(self, refresh: Refresh) -> None:

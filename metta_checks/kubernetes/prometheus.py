@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from ..core.errors import BadPayload, Rejected, Unauthorized
 from ..core.fields import items, mapping, objects, text
-from ..core.http import Api, Response, ResponsePolicy
+from ..core.http import Api
 from ..core.text import one_line
 from .records import PodKey
 
@@ -72,18 +72,6 @@ class Reading:
 
 # Readings by pod and by GPU.
 Readings = Mapping[PodKey, Mapping[Gpu, Reading]]
-
-
-class Refusals(ResponsePolicy):
-    """Finds Prometheus' own reason in an answer that refuses a query, such as a parse error of option `selector`."""
-
-    def reason(self, response: Response) -> str:
-        """Return the field `error` of the answer, which is a document with `status: error`."""
-        try:
-            stated = text(response.json_object().get('error'))
-        except BadPayload:
-            return ''
-        return one_line(stated, MAX_REASON) if stated else ''
 
 
 class Prometheus:
