@@ -78,6 +78,11 @@ class Tag:
     overlapping: bool = False
 
 
+def name_pattern(name: str) -> re.Pattern[str]:
+    """Return the pattern of the names that a declared name stands for: `*` is a part without a dot."""
+    return re.compile(re.escape(name).replace(r'\*', '[a-z0-9_]+'))
+
+
 class Catalog:
     """The metrics of one source, by name."""
 
@@ -90,11 +95,7 @@ class Catalog:
         self.tags = {tag.key: tag for tag in tags}
         self.metrics = tuple(metrics)
         self._by_name = {metric.name: metric for metric in self.metrics if '*' not in metric.name}
-        self._patterns = [
-            (re.compile(re.escape(metric.name).replace(r'\*', '[a-z0-9_]+')), metric)
-            for metric in self.metrics
-            if '*' in metric.name
-        ]
+        self._patterns = [(name_pattern(metric.name), metric) for metric in self.metrics if '*' in metric.name]
 
     def full_name(self, name: str) -> str:
         """Return the name as Datadog shows it."""

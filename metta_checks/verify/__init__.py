@@ -10,7 +10,6 @@ package.
 
 from __future__ import annotations
 
-import fnmatch
 import importlib
 import math
 from collections import defaultdict
@@ -19,6 +18,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from ..core.catalog import name_pattern
 from ..core.tags import stored_tag
 
 
@@ -154,8 +154,8 @@ def limited_by(source: str) -> str:
 
 def of_other_metrics(source: str, names: Collection[str], figures: Iterable[Figure]) -> list[Figure]:
     """Return the figures of all metrics but these, named without the source's prefix, as in its catalog."""
-    patterns = [f'metta.{source}.{name}' for name in names]
-    return [one for one in figures if not any(fnmatch.fnmatchcase(one.name, pattern) for pattern in patterns)]
+    patterns = [name_pattern(f'metta.{source}.{name}') for name in names]
+    return [one for one in figures if not any(pattern.fullmatch(one.name) for pattern in patterns)]
 
 
 def compare(

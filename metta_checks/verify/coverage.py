@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from ..core.catalog import Catalog, Metric
+from ..core.catalog import Catalog, Metric, name_pattern
 from . import Recomputed
 
 NO_VALUE = 'no value'
@@ -66,8 +65,7 @@ def coverage(
 
 
 def _is_among(names: Iterable[str], full_name: str) -> bool:
-    pattern = re.compile(re.escape(full_name).replace(r'\*', '[a-z0-9_]+'))
-    return any(map(pattern.fullmatch, names))
+    return any(map(name_pattern(full_name).fullmatch, names))
 
 
 def _reason(metric: Metric, off: Collection[str], *, is_shown: bool) -> str:
