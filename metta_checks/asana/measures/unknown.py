@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Iterator
 from typing import Protocol
 
 from ...core.refresh import Sample
+from .flow import BASIS_CREATED
 
 # Fields without which nobody can tell whether a row is a task, so that every figure is unknown.
 KINDS = frozenset({'parent', 'is_rendered_as_separator'})
@@ -60,15 +61,13 @@ NEEDS = {
     **_each(*(f'projects.bugs.resolution_hours.{name}' for name in ('p50', 'p90')), needs=CREATION | COMPLETION),
     'projects.bugs.reopened_7d': REOPENING,
     'bugs.open_by_severity': STATE | {'custom_fields'},
-    **_each('bugs.section_time_hours.p50', needs=STAY),
+    'bugs.section_time_hours.p50': STAY,
     **_each('bugs.section_stay_hours.p50', 'bugs.section_stay_hours.p90', needs=STAY),
     **_each(*(f'projects.{status}' for status in ('on_track', 'at_risk', 'off_track', 'on_hold')), needs=STATUS),
     **_each('projects.no_status', 'projects.status_stale', needs=STATUS),
     'projects.active': STATE,
     'projects.overdue': STATE | {'due_on'},
 }
-# Cycle time begins with the creation unless option `cycle_time_basis` says otherwise.
-FROM_CREATION = 'created'
 
 
 class Row(Protocol):
@@ -95,4 +94,4 @@ def without_unknown(samples: Iterable[Sample], missing: Collection[str]) -> Iter
 def _needs(sample: Sample) -> frozenset[str]:
     """Return the fields that a figure needs."""
     needs = NEEDS.get(sample.name, frozenset())
-    return needs | CREATION if sample.tags.get('basis') == FROM_CREATION else needs
+    return needs | CREATION if sample.tags == BASIS_CREATED else needs
