@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -140,3 +141,15 @@ def test_dollars_follow_from_what_is_asked(serve):
     assert 0 < asked <= 3 * running
     stated = float(pages.only(r'\$([\d.]+) a month per 100', row['at default settings']))
     assert stated == pytest.approx(100 * 3 * 4 * 30 * 0.01 / 1000)
+
+
+def test_dollars_of_the_bill_follow_from_its_interval(serve):
+    check: Any = Driver.of(serve('ec2')).check
+    check.run_check_initializations()
+    [row] = [row for row in pages.table(PAGE, 'Does a request cost money?') if 'cost_explorer' in row['request']]
+    hours = check.billing_interval() / 3600
+    assert f'one and four every {hours:g} hours' in row['price']
+    stated = [float(amount) for amount in re.findall(r'\$([\d.]+)', row['at default settings'])]
+    assert stated == pytest.approx([requests * 0.01 * 30.4 * 24 / hours for requests in (1, 4)], rel=0.02)
+    of_source = (pages.ROOT / 'docs' / 'sources' / 'ec2.md').read_text(encoding='utf-8')
+    assert '`cost_explorer` costs ${} a month, `commitments` ${} a month'.format(*stated) in of_source
