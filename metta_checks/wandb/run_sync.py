@@ -213,9 +213,10 @@ class RunSync:
 
     def _with_live(self, project: Project, crawl: RunCrawl, known: Iterable[str] = ()) -> RunCrawl:
         """Return the crawl at its end, with the live runs and those of the given ids."""
+        missing = crawl.missing or 0
         for page in self._client.runs(project, filters.live(known)):
             crawl = crawl.joined(page, self._columns)
-        return replace(crawl, cursor=None)
+        return replace(crawl, cursor=None, missing=missing + (crawl.missing or 0))
 
     def _table(self, attempt: Attempt[KnownRuns], before: RunTable | None, crawl: RunCrawl) -> RunTable:
         if crawl.full or before is None:

@@ -161,16 +161,19 @@ def test_pages_that_repeat_a_run_and_leave_out_another(world):
 
 
 @case('J', 'https://github.com/wandb/wandb/issues/6614')
-def test_many_runs_that_pages_leave_out(world):
+@pytest.mark.parametrize('heartbeat_filter', ['yes', 'error'])
+def test_many_runs_that_pages_leave_out(serve, heartbeat_filter):
     """Pages that leave out many runs.
 
-    The pages of the first refresh have as many rows as W&B counts runs, but four rows are repetitions.
+    The pages of the first refresh have as many rows as W&B counts runs, but eight rows are repetitions. The server
+    filters by heartbeat, or is a self-managed one that does not.
 
     Right: the figures are marked as incomplete (`metta.collector.truncated`), also in the next refresh, which reads
     only changes.
 
     Unchanged: `runs.total`, which W&B counts, is 30.
     """
+    world = World(serve('wandb', scale=0.01, activity=False, heartbeat_filter=heartbeat_filter))
     for index in range(30):
         world.run(Writer(EIGHT), state='finished', began=100 - index, ended=99.5 - index)
 
